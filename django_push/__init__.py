@@ -1,0 +1,1 @@
+"""Push notifications for Django: registry, console, pipeline."""
