@@ -1,0 +1,89 @@
+"""What django_push raises.
+
+::
+
+    DjangoPushError
+    ├── InvalidPush (ValueError)        this push cannot be sent as it is; nothing was written
+    │   ├── PayloadTooLarge             the provider's byte limit
+    │   └── NoCredentials               the application has no account to send through
+    ├── InvalidRegistration (ValueError)  this device cannot be registered as told
+    ├── InvalidCredential (ValueError)  a file that is not what a provider needs
+    ├── IdempotencyConflict             the key was used for another push
+    ├── NotAllowed                      the push is past the state in which this can be done
+    └── LockedSecret                    no key of ours opens a stored secret
+
+A device's fate is never an exception, it is a :class:`django_push.messages.Result`.
+Wrong settings raise Django's own ``ImproperlyConfigured``, outside this tree.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "DjangoPushError",
+    "IdempotencyConflict",
+    "InvalidCredential",
+    "InvalidPush",
+    "InvalidRegistration",
+    "LockedSecret",
+    "NoCredentials",
+    "NotAllowed",
+    "PayloadTooLarge",
+]
+
+
+class DjangoPushError(Exception):
+    """Base of all. ``code`` is stable and short, for machines; ``str()`` says what to do."""
+
+    code = "error"
+
+    def __init__(self, message: str, *, code: str | None = None, field: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code or type(self).code
+        self.field = field
+        """Which field of the input is meant; empty when it is the whole."""
+
+
+class InvalidPush(DjangoPushError, ValueError):
+    """The message, the audience or the schedule cannot be used."""
+
+    code = "invalid_push"
+
+
+class PayloadTooLarge(InvalidPush):
+    """A payload above the provider's limit. ``size`` and ``limit`` are bytes."""
+
+    code = "payload_too_large"
+
+    def __init__(self, provider: str, size: int, limit: int) -> None:
+        super().__init__(
+            f"The message takes {size:,} bytes for {provider}; at most {limit:,} are allowed. "
+            f"Shorten the text or the data by {size - limit:,} bytes."
+        )
+        self.provider, self.size, self.limit = provider, size, limit
+
+
+class NoCredentials(InvalidPush):
+    code = "no_credentials"
+
+
+class InvalidRegistration(DjangoPushError, ValueError):
+    code = "invalid_registration"
+
+
+class InvalidCredential(DjangoPushError, ValueError):
+    code = "invalid_credential"
+
+
+class IdempotencyConflict(DjangoPushError):
+    code = "idempotency_conflict"
+
+
+class NotAllowed(DjangoPushError):
+    code = "not_allowed"
+
+
+class LockedSecret(DjangoPushError):
+    """The secret was sealed under a key that is not configured any more."""
+
+    code = "locked_secret"
