@@ -12,24 +12,27 @@ a library of its own from :class:`BlockingProvider`.
 from __future__ import annotations
 
 import logging
+import re
 import selectors
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
 from ..conf import push_settings
-from ..exceptions import PayloadTooLarge
+from ..exceptions import InvalidCredential, PayloadTooLarge
 from ..messages import Account, Device, Envelope, Result, Status
 
 __all__ = [
     "BlockingProvider",
     "Channel",
     "CredentialFile",
+    "Field",
     "Outcome",
+    "Preview",
     "Provider",
     "get_provider_class",
     "known_providers",
@@ -64,6 +67,44 @@ class CredentialFile:
     expires_at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """One thing that staff type beside the file: key id, team id, topic."""
+
+    name: str
+    """Where it is kept: ``topic`` in ``Account.topic``, everything else in ``Account.public``."""
+    label: str
+    help: str = ""
+    pattern: str = ""
+    """Regular expression for the whole value; empty: anything goes."""
+    required: bool = True
+
+    def value_in(self, account: Account) -> str:
+        """What the account holds; empty when it holds nothing."""
+        return account.topic if self.name == "topic" else str(account.public.get(self.name) or "")
+
+    def check(self, value: str) -> None:
+        """Raises :class:`~django_push.exceptions.InvalidCredential` that names the field."""
+        if not value and self.required:
+            raise InvalidCredential(
+                f"{self.label} is missing. {self.help}".strip(), code="missing", field=self.name
+            )
+        if value and self.pattern and not re.fullmatch(self.pattern, value):
+            raise InvalidCredential(
+                f"“{value}” can not be right for {self.label}. {self.help}".strip(),
+                code="malformed",
+                field=self.name,
+            )
+
+
+class Preview(NamedTuple):
+    """What one device's hand-over looks like on the wire, without secrets."""
+
+    headers: Mapping[str, str]
+    payload: Mapping[str, Any]
+    """The body, as decoded JSON."""
+
+
 class Channel(Generic[PreparedT]):
     """One account's way out, kept open by a worker process. Never blocks; not thread-safe.
 
@@ -78,6 +119,9 @@ class Channel(Generic[PreparedT]):
     """Why nothing can be sent now, for people; empty when all is well."""
     retry_at: float = 0.0
     """``time.monotonic()`` of the next attempt to connect while :attr:`error` is set."""
+    refused: str = ""
+    """Why the vendor refused the credential itself, for people; empty when it did not. While it
+    is set :meth:`room` is 0: more devices would only be refused too."""
 
     def room(self) -> int:
         """How many more devices it takes right now."""
@@ -115,6 +159,8 @@ class Provider(Generic[PreparedT]):
     needs_account: ClassVar[bool] = True
     file_help: ClassVar[str] = ""
     """Which files staff may upload, for the form."""
+    fields: ClassVar[Sequence[Field]] = ()
+    """What staff type beside the file."""
 
     def __init__(self, account: Account) -> None:
         self.account = account
@@ -152,6 +198,24 @@ class Provider(Generic[PreparedT]):
         can have such an address.
         """
         return address
+
+    @classmethod
+    def validate_account(cls, account: Account) -> None:
+        """Check that everything needed is there, without asking the vendor.
+
+        Raises :class:`~django_push.exceptions.InvalidCredential` with ``field`` set to the name
+        of the :class:`Field` that is wrong, or empty when it is the file.
+        """
+        for spec in cls.fields:
+            spec.check(spec.value_in(account))
+
+    def preview(self, prepared: PreparedT, device: Device) -> Preview:
+        """What :meth:`Channel.send` would hand over for one device.
+
+        For people, and for the providers to which everything can be redirected. Secrets
+        (``authorization``) are left out.
+        """
+        raise NotImplementedError
 
     def _check_size(self, size: int) -> None:
         if self.payload_limit is not None and size > self.payload_limit:
