@@ -1,0 +1,1 @@
+"""What a push costs, measured on this machine: ``python -m benchmarks``."""
