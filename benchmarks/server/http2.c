@@ -133,9 +133,9 @@ void set_stream_limit(struct connection *c, uint32_t limit)
 }
 
 /*
- * --no-table-confirm: hides SETTINGS_HEADER_TABLE_SIZE in the client's first SETTINGS frame from
- * nghttp2, which then never sends the dynamic table size update that RFC 7541 4.2 asks for. The
- * answers do not use the dynamic table, so every client can still decode them.
+ * --no-table-confirm: renames SETTINGS_HEADER_TABLE_SIZE in the client's first SETTINGS frame to a
+ * setting that nobody knows. nghttp2 ignores it and never sends the dynamic table size update that
+ * RFC 7541 4.2 asks for. The answers do not use the dynamic table, so every client decodes them.
  */
 void hide_table_size(struct connection *c, uint8_t *data, size_t length)
 {
@@ -143,12 +143,11 @@ void hide_table_size(struct connection *c, uint8_t *data, size_t length)
     if (!c->settings_end)
         c->settings_end = first;
     for (size_t i = 0; i < length && c->preface_seen < c->settings_end; i++, c->preface_seen++) {
-        size_t at = c->preface_seen, in_entry = at < first ? 0 : (at - first) % 6;
+        size_t at = c->preface_seen;
         if (at >= preface && at < preface + 3)
             c->settings_end += (size_t)data[i] << (8 * (preface + 2 - at));
-        else if (in_entry == 1)
-            c->text[0] = (char)data[i]; /* identifier; its high byte is 0 for all that exist */
-        else if (in_entry >= 2 && c->text[0] == NGHTTP2_SETTINGS_HEADER_TABLE_SIZE)
-            data[i] = in_entry == 4 ? 0x10 : 0; /* 4096, the default */
+        else if (at >= first && (at - first) % 6 == 1 &&
+                 data[i] == NGHTTP2_SETTINGS_HEADER_TABLE_SIZE)
+            data[i] = 0xff; /* the low byte of an identifier; the high one is 0 for all that exist */
     }
 }
