@@ -1,0 +1,102 @@
+"""HTTP/2 by `ngh2`: alpha software, so nothing outside this file knows it.
+
+nghttp2 answers some faults itself, before any code of ours sees them: an upper-case header name
+gets RST_STREAM(PROTOCOL_ERROR), streams above the limit and garbage get GOAWAY.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ngh2
+
+from ..wire import Answer
+from . import APNS_SETTINGS, MAX_BODY, Arrival, EngineError
+
+_UNLIMITED = (2**40, 2**20)
+_CONFIGURATION = ngh2.Configuration(
+    # nghttp2 ends a connection after 1,000 client resets. A client whose requests time out while
+    # the simulator stalls resets thousands, and must meet a stall, not a GOAWAY.
+    stream_reset_rate_limit=_UNLIMITED,
+    glitch_rate_limit=_UNLIMITED,
+)
+_LIMIT = ngh2.Setting.MAX_CONCURRENT_STREAMS
+_STATUS = {code: (b":status", b"%d" % code) for code in range(100, 600)}
+_PROTOCOL_ERROR = 1
+
+
+class Ngh2Engine:
+    """Server side of one HTTP/2 connection."""
+
+    name = "ngh2"
+
+    def __init__(self) -> None:
+        self.faults = 0
+        self._connection = ngh2.Connection(ngh2.Role.SERVER, _CONFIGURATION)
+        self._open: dict[int, tuple[Any, list[bytes]]] = {}
+
+    def start(self, limit: int) -> None:
+        self._connection.initiate_connection({**APNS_SETTINGS, int(_LIMIT): limit})
+
+    def receive(self, data: bytes) -> list[Arrival]:
+        try:
+            self._connection.receive_data(data)
+        except ngh2.NGH2Error as error:
+            raise EngineError(str(error)) from error
+        arrivals: list[Arrival] = []
+        events: list[Any] = self._connection.events()
+        for event in events:
+            kind = type(event)
+            if kind is ngh2.RequestReceived:
+                if event.end_stream:
+                    arrivals.append((event.stream_id, event.headers, b""))
+                else:
+                    self._open[event.stream_id] = (event.headers, [])
+            elif kind is ngh2.DataReceived:
+                self._data(event, arrivals)
+            elif kind is ngh2.StreamClosed:
+                self._closed(event)
+            elif kind is ngh2.ConnectionClosed:
+                raise EngineError("The peer closed the HTTP/2 connection.")
+        return arrivals
+
+    def _data(self, event: Any, arrivals: list[Arrival]) -> None:
+        stream = event.stream_id
+        headers, parts = self._open[stream]
+        if event.end_stream:
+            del self._open[stream]
+            body = b"".join((*parts, event.data)) if parts else event.data
+            arrivals.append((stream, headers, body))
+        elif sum(map(len, parts)) <= MAX_BODY:
+            parts.append(event.data)
+
+    def _closed(self, event: Any) -> None:
+        self._open.pop(event.stream_id, None)
+        if event.local_error is not None or event.error_code == _PROTOCOL_ERROR:
+            self.faults += 1
+
+    def respond(self, stream: int, answer: Answer) -> bool:
+        body = answer.body
+        headers = (_STATUS[answer.status], *answer.headers)
+        try:
+            self._connection.send_response(stream, headers, end_stream=not body)
+            if body:
+                self._connection.send_data(stream, body, end_stream=True)
+        except ngh2.NGH2Error:
+            return False
+        return True
+
+    def reset(self, stream: int, code: int) -> None:
+        self._connection.reset_stream(stream, code)
+
+    def limit(self, streams: int) -> None:
+        self._connection.update_settings({_LIMIT: streams})
+
+    def goaway(self, last_stream: int, debug: bytes) -> None:
+        self._connection.send_goaway(0, last_stream_id=last_stream, debug_data=debug)
+
+    def take(self) -> bytes:
+        try:
+            return bytes(self._connection.data_to_send())
+        except ngh2.NGH2Error as error:
+            raise EngineError(str(error)) from error
