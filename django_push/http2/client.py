@@ -46,8 +46,8 @@ class Client:
     many at most; opened as `room()` asks for them, not counting those that only wait for their
     last answers. Times in seconds: `request_timeout` from sending to the complete answer;
     `connect_timeout` for TCP, TLS and the peer's SETTINGS together, and for the answer to a PING;
-    `idle_ping` of silence before a PING. `max_body`: bytes kept of an answer. `clock`: monotonic
-    seconds.
+    `idle_ping` of silence before a PING. `max_body`: bytes kept of an answer. `keep_ok`: a
+    200 is an `Answer` with its body too, for who asks for a document. `clock`: monotonic seconds.
 
     Raises ValueError for an origin that is none.
     """
@@ -63,6 +63,7 @@ class Client:
         connect_timeout: float = 10.0,
         idle_ping: float = 3600.0,
         max_body: int = 65_536,
+        keep_ok: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.error = ""
@@ -80,6 +81,7 @@ class Client:
             connect_timeout=connect_timeout,
             idle_ping=idle_ping,
             max_body=max_body,
+            keep_ok=keep_ok,
         )
         self._clock = clock
         self._connections: list[Connection] = []

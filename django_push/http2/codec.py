@@ -24,10 +24,13 @@ class Codec:
     `data_to_send()` has something after the constructor, `request_many`, `feed`, `ping`,
     `cancel_before`, `goodbye` and `fail`. No clock and no socket: the caller says when time is up.
 
-    `max_body`: bytes kept of an answer's body. `first_stream_id`: odd.
+    `max_body`: bytes kept of an answer's body. `keep_ok`: of a 200's too, see
+    `Client`. `first_stream_id`: odd.
     """
 
-    def __init__(self, *, max_body: int = 65_536, first_stream_id: int = 1) -> None:
+    def __init__(
+        self, *, max_body: int = 65_536, first_stream_id: int = 1, keep_ok: bool = False
+    ) -> None:
         self.error = ""
         """How the peer broke the protocol, in words: write what is to be sent, then close."""
         # A stream's window holds the largest body and the byte that proves it too large, so
@@ -41,7 +44,7 @@ class Codec:
         self._out = [frames.PREFACE, frames.settings(ours), more]
         self._encoder = Encoder()
         self._sending = Sending()
-        self._streams = Streams(self._sending, self._out, first_stream_id)
+        self._streams = Streams(self._sending, self._out, first_stream_id, keep_ok)
         self._receiver = Receiver(self._streams, self._sending, self._encoder, self._out, max_body)
         self._typical_body = 1
         self._leaving = False

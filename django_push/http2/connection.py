@@ -28,6 +28,7 @@ class Limits:
     connect_timeout: float
     idle_ping: float
     max_body: int
+    keep_ok: bool = False
 
     @property
     def tick(self) -> float:
@@ -51,7 +52,7 @@ class Connection:
         limits: Limits,
     ) -> None:
         self.client = client
-        self.codec = Codec(max_body=limits.max_body)
+        self.codec = Codec(max_body=limits.max_body, keep_ok=limits.keep_ok)
         self.up = False
         self.closed = False
         self.reason = ""

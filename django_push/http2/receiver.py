@@ -142,7 +142,7 @@ class Receiver:
 
     def _set_pace(self) -> None:
         """Plain answers are taken fast outside of blocks, once blocks are stateless."""
-        fast = self._reader.stateless and self._block is None
+        fast = self._reader.stateless and self._block is None and not self._streams.keep_ok
         self._plain = _WHOLE_ANSWER if fast else _NEVER
 
     def _on_block(self, flags: int, stream_id: int, block: bytes) -> None:
@@ -164,7 +164,7 @@ class Receiver:
         streams = self._streams
         if stream_id not in streams:
             return True
-        if block[:1] != b"\x88" or stream_id not in streams.waiting:
+        if block[:1] != b"\x88" or streams.keep_ok or stream_id not in streams.waiting:
             return False
         streams.accepted[stream_id] = streams.waiting.pop(stream_id)
         self.answered = True

@@ -15,9 +15,10 @@ Entry = tuple[Template, Request]
 class Reply:
     """An answer on its way that is not a plain 200, or not known to be one yet."""
 
-    __slots__ = ("body", "entry", "headers", "received", "status")
+    __slots__ = ("body", "entry", "headers", "keep_ok", "received", "status")
 
-    def __init__(self, entry: Entry, status: int = 0) -> None:
+    def __init__(self, entry: Entry, status: int = 0, keep_ok: bool = False) -> None:
+        self.keep_ok = keep_ok
         self.entry = entry
         self.status = status  # 0: only 1xx so far
         self.headers: dict[str, str] = {}
@@ -42,7 +43,7 @@ class Reply:
         if not self.status:
             raise StreamFault(stream_id, PROTOCOL_ERROR, "DATA before HEADERS")
         self.received += size
-        if self.status != 200:
+        if self.status != 200 or self.keep_ok:
             self.body += part[: max_body - len(self.body)]
 
 
@@ -78,7 +79,11 @@ class Streams:
     `out` takes the frames that follow from an outcome.
     """
 
-    def __init__(self, sending: Sending, out: list[bytes], next_id: int) -> None:
+    def __init__(
+        self, sending: Sending, out: list[bytes], next_id: int, keep_ok: bool = False
+    ) -> None:
+        self.keep_ok = keep_ok
+        """Whether a 200 is reported with its body."""
         self.next_id = next_id
         """The id of the next stream."""
         self.waiting: dict[int, Entry] = {}
@@ -108,7 +113,7 @@ class Streams:
         known = self.replies.get(number)
         if known is None:
             if number in self.waiting:
-                known = Reply(self.waiting.pop(number))
+                known = Reply(self.waiting.pop(number), 0, self.keep_ok)
             elif number in self.accepted:
                 known = Reply(self.accepted.pop(number), 200)
             else:
@@ -126,7 +131,7 @@ class Streams:
         """The reply is complete, or longer than wanted and `cut`."""
         reply = self.replies.pop(number)
         key = reply.entry[1][0]
-        if reply.status == 200:
+        if reply.status == 200 and not self.keep_ok:
             self.outcome.ok.append(key)
         else:
             self.outcome.answers.append(Answer(key, reply.status, reply.headers, reply.body))
