@@ -1,10 +1,28 @@
 """What is measured. Each measurement is a function from a Plan to its figures."""
 
+import json
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from benchmarks.client import ClientRun
 from benchmarks.figures import Figure
-from benchmarks.harness import APNS_HEADERS, BEARER, Server, h2load
+from benchmarks.harness import (
+    APNS_HEADERS,
+    BEARER,
+    Behaviour,
+    BenchmarkError,
+    Server,
+    h2load,
+    run,
+)
+
+CPU = "us of CPU"
+RATE = "requests/s"
+
+SLOW_APNS = Behaviour(latency_ms=50, dead=1, apns_streams=True, table_confirm=False, window=65_535)
+"""The worst that APNs plausibly does: far away, a token dead here and there, each of which costs
+the stream limit, and a header table that is never confirmed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,23 +45,70 @@ def h2load_reference(plan: Plan) -> list[Figure]:
 
     nghttp2 never puts `authorization` into the header table, so with it h2load sends 220 bytes
     more a request than APNs clients need to. The reference is the cheaper request, in which a
-    header of that length has another name; the dearer one is the second figure.
+    header of that length has another name; the dearer one is the third figure.
     """
     usual = APNS_HEADERS | {"x-authorization": BEARER}
     literal = APNS_HEADERS | {"authorization": BEARER}
     with Server() as server:
         runs = [h2load(server, requests=plan.requests, headers=usual) for _ in range(plan.runs)]
         dear = [h2load(server, requests=plan.requests, headers=literal) for _ in range(plan.runs)]
-    cpu, rate = "us of CPU", "requests/s"
     return [
-        Figure.median("h2load_cpu_us_per_request", cpu, [run.cpu_us_per_request for run in runs]),
-        Figure.median("h2load_requests_per_s", rate, [run.requests_per_s for run in runs]),
+        Figure.median("h2load_cpu_us_per_request", CPU, [each.cpu_us_per_request for each in runs]),
+        Figure.median("h2load_requests_per_s", RATE, [each.requests_per_s for each in runs]),
         Figure.median(
-            "h2load_literal_jwt_cpu_us_per_request", cpu, [run.cpu_us_per_request for run in dear]
+            "h2load_literal_jwt_cpu_us_per_request", CPU, [each.cpu_us_per_request for each in dear]
         ),
     ]
 
 
+def http2_client(plan: Plan) -> list[Figure]:
+    """`django_push.http2` alone, APNs and FCM, on 2 connections as h2load."""
+    figures = []
+    for kind in ("apns", "fcm"):
+        runs = [_client(kind, Behaviour(), plan.requests) for _ in range(plan.runs)]
+        figures += _client_figures(f"{kind}_client", plan.requests, runs)
+    return figures
+
+
+def http2_client_dead(plan: Plan) -> list[Figure]:
+    """The same with 5 % of the devices gone: their answers have to be decoded."""
+    runs = [_client("apns", Behaviour(dead=5), plan.requests) for _ in range(plan.runs)]
+    return _client_figures("apns_client_5_percent_dead", plan.requests, runs)
+
+
+def http2_client_slow(plan: Plan) -> list[Figure]:
+    """The same against `SLOW_APNS`, on 4 connections; a fifth of the requests."""
+    requests = max(1, plan.requests // 5)
+    runs = [_client("apns", SLOW_APNS, requests, connections=4) for _ in range(plan.runs)]
+    return _client_figures("apns_client_slow", requests, runs)
+
+
+def _client_figures(name: str, requests: int, runs: list[ClientRun]) -> list[Figure]:
+    cpu = [each.cpu_seconds / requests * 1e6 for each in runs]
+    rate = [requests / each.wall_seconds for each in runs]
+    return [
+        Figure.median(f"{name}_cpu_us_per_request", CPU, cpu),
+        Figure.median(f"{name}_requests_per_s", RATE, rate),
+    ]
+
+
+def _client(kind: str, behaviour: Behaviour, requests: int, connections: int = 2) -> ClientRun:
+    """One process of benchmarks.client against a server of its own; every request answered."""
+    with Server(behaviour) as server:
+        command = [sys.executable, "-m", "benchmarks.client", kind, server.origin]
+        finished = run([*command, server.certificate, str(requests), str(connections)])
+        counted = server.counters()
+    done = ClientRun(**json.loads(finished.output))
+    if done.lost or (done.ok, done.answers) != (counted.accepted, counted.rejected):
+        raise BenchmarkError(f"Requests got lost: the client says {done}, the server {counted}.")
+    return done
+
+
+# A measurement from the database through the worker is one more function and one more line here;
+# benchmarks.postgres has the database, benchmarks.harness.run measures the worker's process.
 MEASUREMENTS: dict[str, Measurement] = {
     "h2load": h2load_reference,
+    "client": http2_client,
+    "client-dead": http2_client_dead,
+    "client-slow": http2_client_slow,
 }

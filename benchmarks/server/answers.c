@@ -144,6 +144,15 @@ static ssize_t read_body(nghttp2_session *session, int32_t stream_id, uint8_t *b
     return n;
 }
 
+/* 200 and 404 are in HPACK's static table and take one byte, as from the vendors. */
+static nghttp2_nv status_header(const char *status)
+{
+    bool is_static = strcmp(status, "410");
+    return (nghttp2_nv){(uint8_t *)":status", (uint8_t *)status, 7, 3,
+                        NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE |
+                            (is_static ? NGHTTP2_NV_FLAG_NONE : NGHTTP2_NV_FLAG_NO_INDEX)};
+}
+
 /* Never indexed, so that the answers decode whatever the size of the client's header table. */
 static nghttp2_nv header(const char *name, const char *value, size_t length)
 {
@@ -156,7 +165,7 @@ static void answer(struct request *r)
 {
     static const char type[] = "application/json; charset=UTF-8";
     nghttp2_nv headers[2];
-    headers[0] = header(":status", decide(r), 3);
+    headers[0] = status_header(decide(r));
     headers[1] = r->kind == KIND_APNS ? header("apns-id", r->id, APNS_ID_LENGTH)
                                       : header("content-type", type, strlen(type));
     nghttp2_data_provider body = {.source.ptr = r, .read_callback = read_body};
