@@ -46,6 +46,7 @@ class Connection(asyncio.Protocol):
         self._limit = door.first_limit
         self._fixed: int | None = None
         self._highest = 0
+        self._pending = 0
         self._last: int | None = None
         self._busy = False
         self._closed = False
@@ -59,6 +60,7 @@ class Connection(asyncio.Protocol):
         if tls is not None:
             self.peer.certificate = tls.getpeercert(binary_form=True)
         is_http2 = tls is not None and tls.selected_alpn_protocol() == "h2"
+        self.peer.is_http2 = is_http2
         self._engine = self._make_engine() if is_http2 else Http1Engine()
         self._service.channels.add(self)
         self._service.connections += 1
@@ -101,14 +103,11 @@ class Connection(asyncio.Protocol):
 
     def reply(self, stream: int, answer: Answer) -> None:
         if answer.delay:
-            # A GOAWAY speaks of streams that are under way, so it does not wait with its answer.
-            goaway, answer.goaway = answer.goaway, False
+            self._pending += 1
             asyncio.get_running_loop().call_later(answer.delay, self._reply_late, stream, answer)
-            if goaway:
-                self._goaway()
             return
         self._engine.respond(stream, answer)
-        if answer.accepted:
+        if answer.status == 200:
             if self._limit < self._door.full_limit and self._fixed is None:
                 self._change_limit(self._door.full_limit)
         elif self._limit > 1 and self._fixed is None and self._service.behaviour.fall_to_one:
@@ -142,6 +141,7 @@ class Connection(asyncio.Protocol):
     # own
 
     def _reply_late(self, stream: int, answer: Answer) -> None:
+        self._pending -= 1
         if not self._closed:
             answer.delay = 0.0
             self.reply(stream, answer)
@@ -149,7 +149,10 @@ class Connection(asyncio.Protocol):
 
     def _change_limit(self, streams: int) -> None:
         self._limit = streams
-        self._engine.limit(streams)
+        try:
+            self._engine.limit(streams)
+        except EngineError:
+            self.cut()
 
     def _goaway(self) -> None:
         if self._last is not None:
@@ -157,7 +160,16 @@ class Connection(asyncio.Protocol):
         self._last = self._highest
         debug = orjson.dumps({"reason": self._service.behaviour.goaway_reason})
         self._engine.goaway(self._last, debug)
-        asyncio.get_running_loop().call_later(LINGER, self._end)
+        asyncio.get_running_loop().call_later(LINGER, self._leave)
+
+    def _leave(self) -> None:
+        """Close after a GOAWAY, once the answers that were promised are out."""
+        if self._closed:
+            return
+        if self._pending or self._held:
+            asyncio.get_running_loop().call_later(LINGER, self._leave)
+        else:
+            self._end()
 
     def _end(self) -> None:
         """Write what is left, then close."""

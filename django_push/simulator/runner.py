@@ -46,9 +46,13 @@ class Simulator:
         """The plain-HTTP control port."""
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
+        self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._work, name="push-simulator", daemon=True)
         self._thread.start()
         self._ready.wait()
+        if self._failure is not None:
+            self._thread.join()
+            raise self._failure
 
     @classmethod
     def run(
@@ -120,7 +124,9 @@ class Simulator:
             self._loop.run_until_complete(self._server.start())
             self._ready.set()
             self._loop.run_forever()
-            self._loop.run_until_complete(self._server.stop())
+        except BaseException as error:
+            self._failure = error  # raised where the simulator was asked for
         finally:
+            self._loop.run_until_complete(self._server.stop())
             self._loop.close()
             self._ready.set()

@@ -60,6 +60,7 @@ class Service:
         self.identity = identity
         self.recorder = recorder
         self.behaviour = Behaviour()
+        self._disturbs = False
         self.channels: set[Channel] = set()
         self.connections = 0
         self.faults = 0
@@ -73,6 +74,8 @@ class Service:
         """Change the behaviour by a JSON object; raises BehaviourError and changes nothing."""
         behaviour = self.behaviour.changed(document)
         self.behaviour = behaviour
+        self._disturbs = behaviour.disturbs
+        self._pushes = 0
         if isinstance(document, dict) and document.get("credentials") == "expire":
             self._apns.expire_credentials()
             self._tokens.expire_all()
@@ -95,14 +98,14 @@ class Service:
         fields = dict(headers)
         path = fields.get(b":path", b"")
         request = Request(channel.peer, path, fields, len(headers), body)
-        if path.startswith(apns.PATH):
+        if path.startswith(apns.PATH) and channel.peer.is_http2:
             answer = self._apns.answer(request)
         elif path.startswith(fcm.PREFIX):
             answer = self._fcm.answer(request)
         else:
             self._other(channel, stream, request)
             return
-        if self.behaviour.disturbs:
+        if self._disturbs:
             self._disturb(channel, stream, answer)
             return
         record = answer.record
@@ -115,6 +118,10 @@ class Service:
         if path.partition(b"?")[0] == oauth.PATH:
             answer, provider = self._oauth.answer(request), "oauth"
         elif path.startswith(b"/3"):
+            if not request.peer.is_http2:
+                self.recorder.count("apns", "http/1.1")
+                channel.cut()  # APNs speaks nothing but HTTP/2
+                return
             answer, provider = _bad_path(), "apns"
         else:
             answer, provider = not_found(), "other"
@@ -133,7 +140,7 @@ class Service:
             self.recorder.add(record, 0, "reset")
             channel.reset(stream, behaviour.rst_code)
             return
-        if behaviour.status is not None and answer.accepted:
+        if behaviour.status is not None and answer.status == 200:
             provider = self._apns if record.provider == "apns" else self._fcm
             answer = provider.forced(answer)
         answer.delay += behaviour.latency_ms / 1000

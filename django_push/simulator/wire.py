@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 Header = tuple[bytes, bytes]
 Headers = tuple[Header, ...]
@@ -18,6 +18,7 @@ class Peer:
     """``production`` or ``sandbox``, by the port that was called."""
     certificate: bytes | None = None
     """The client certificate (DER) that TLS has verified, if one was shown."""
+    is_http2: bool = True
 
 
 @dataclass(slots=True)
@@ -62,7 +63,3 @@ class Answer:
     """Seconds to wait before answering."""
     goaway: bool = False
     """Send GOAWAY behind this answer."""
-    accepted: bool = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.accepted = self.status == 200

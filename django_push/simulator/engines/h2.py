@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import (
@@ -97,10 +99,14 @@ class H2Engine:
             del self._blocked[stream]
 
     def reset(self, stream: int, code: int) -> None:
-        self._connection.reset_stream(stream, code)
+        with suppress(ProtocolError):  # the client was quicker to end the stream
+            self._connection.reset_stream(stream, code)
 
     def limit(self, streams: int) -> None:
-        self._connection.update_settings({_LIMIT: streams})
+        try:
+            self._connection.update_settings({_LIMIT: streams})
+        except ProtocolError as error:
+            raise EngineError(str(error)) from error
 
     def goaway(self, last_stream: int, debug: bytes) -> None:
         # Written past h2, which answers nothing any more once it has sent a GOAWAY itself.

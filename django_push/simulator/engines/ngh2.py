@@ -6,6 +6,7 @@ gets RST_STREAM(PROTOCOL_ERROR), streams above the limit and garbage get GOAWAY.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import ngh2
@@ -87,13 +88,20 @@ class Ngh2Engine:
         return True
 
     def reset(self, stream: int, code: int) -> None:
-        self._connection.reset_stream(stream, code)
+        with suppress(ngh2.NGH2Error):  # the client was quicker to end the stream
+            self._connection.reset_stream(stream, code)
 
     def limit(self, streams: int) -> None:
-        self._connection.update_settings({_LIMIT: streams})
+        try:
+            self._connection.update_settings({_LIMIT: streams})
+        except ngh2.NGH2Error as error:
+            raise EngineError(str(error)) from error
 
     def goaway(self, last_stream: int, debug: bytes) -> None:
-        self._connection.send_goaway(0, last_stream_id=last_stream, debug_data=debug)
+        try:
+            self._connection.send_goaway(0, last_stream_id=last_stream, debug_data=debug)
+        except ngh2.NGH2Error as error:
+            raise EngineError(str(error)) from error
 
     def take(self) -> bytes:
         try:
