@@ -66,6 +66,13 @@ DEFAULTS: dict[str, Any] = {
     "TIME_TO_LIVE": 2_419_200,
     # Seconds for which an idempotency key is remembered.
     "IDEMPOTENCY_SECONDS": 86_400,
+    # Requests per client key (or user) and network address; None: no limit. Many phones share
+    # one address behind a carrier's NAT, so do not be stingy.
+    "THROTTLE_REGISTER": "600/min",
+    # Refused credentials per network address before the host project's logins must wait.
+    "THROTTLE_FAILED_LOGIN": "30/min",
+    # Fetches of the OpenAPI document and its page per network address.
+    "THROTTLE_PUBLIC": "60/min",
     # The console asks to type the number of devices above this.
     "CONFIRM_ABOVE": 5000,
 }

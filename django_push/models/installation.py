@@ -9,9 +9,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ValidationError
 from django.db import IntegrityError, models, transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -54,8 +56,29 @@ class Owner:
         self.user_key = str(user.pk) if user is not None else user_key
         self.proved = proved or user is not None
 
+    @classmethod
+    def vouched(cls, user_key: str) -> Owner:
+        """The owner that a server key names: a user of this project if one has that key."""
+        users = get_user_model()._default_manager
+        try:
+            user = users.filter(pk=user_key).first()
+        except (TypeError, ValueError, ValidationError):  # not even of the key's type
+            user = None
+        # "007" finds user 7 and yet is another id
+        known = user is not None and str(user.pk) == user_key
+        return cls(user=user if known else None, user_key=user_key, proved=True)
+
     def __bool__(self) -> bool:
         return bool(self.user_key)
+
+
+class _Said(NamedTuple):
+    """What a registration says beside the address."""
+
+    device_type: str
+    owner: Owner | None
+    details: dict[str, Any]
+    now: datetime
 
 
 class InstallationManager(models.Manager["Installation"]):
@@ -76,26 +99,30 @@ class InstallationManager(models.Manager["Installation"]):
         ``locale`` or ``time_zone``. A device that comes back under another proved owner moves to
         that owner at once (``bound_at``).
 
+        An app that comes back with a new address under its ``installation_id`` keeps its row;
+        whose it is must then be proved again.
+
         Raises :class:`~django_push.exceptions.InvalidRegistration`.
         """
         device_type, provider = _check_device_type(device_type, provider)
         address = _check_address(provider, address)
+        if "installation_id" in details:
+            details["installation_id"] = (details["installation_id"] or "").lower() or None
+        channels = None if channels is None else sorted({_check_channel(name) for name in channels})
+        said = _Said(device_type, owner, details, timezone.now())
         identity = {
             "application": application,
             "provider": provider,
             "address_hash": address_hash(address),
         }
-        now = timezone.now()
         known = self.filter(**identity).first()
-        same_channels = channels is None or (known and known.channels == sorted(set(channels)))
-        if known and same_channels and not known._take(device_type, owner, now, details):
+        same_channels = channels is None or (known and known.channels == channels)
+        if known and same_channels and not known._take(said):
             return known  # every start of every app comes here: it must not write
-        with transaction.atomic(using=self.db):
-            row = self._lock(identity) or self._create(identity, address, device_type, now)
-            row.save(update_fields=[*row._take(device_type, owner, now, details), "updated_at"])
-            if channels is not None:
-                row.set_channels(channels)
-        return row
+        try:
+            return self._store(identity, address, channels, said)
+        except IntegrityError:  # another request took the installation id in this very moment
+            return self._store(identity, address, channels, said)
 
     def unregister(
         self,
@@ -131,24 +158,48 @@ class InstallationManager(models.Manager["Installation"]):
         )
         return bool(changed)
 
+    def _store(
+        self, identity: dict[str, Any], address: str, channels: list[str] | None, said: _Said
+    ) -> Installation:
+        with transaction.atomic(using=self.db):
+            row = self._lock(identity)
+            former = self._former_life(identity["application"], said, row)
+            if row is None and former is not None:
+                row = former._move({**identity, "address": address}, said)
+            row = row or self._create(identity, address, said)
+            row.save(update_fields=[*row._take(said), "updated_at"])
+            if channels is not None:
+                row.set_channels(channels)
+        return row
+
+    def _former_life(
+        self, application: Application, said: _Said, row: Installation | None
+    ) -> Installation | None:
+        """The row under the same installation id and another address; retired if ``row`` is."""
+        app = said.details.get("installation_id")
+        former = app and self._lock({"application": application, "installation_id": app})
+        if not former or (row and row.pk == former.pk):
+            return None
+        if row is not None:
+            former._retire()
+        return former
+
     def _lock(self, identity: dict[str, Any]) -> Installation | None:
         """Take the row by writing it: a transaction on SQLite must begin with its write."""
         if self.filter(**identity).update(updated_at=timezone.now()):
             return self.get(**identity)
         return None
 
-    def _create(
-        self, identity: dict[str, Any], address: str, device_type: str, now: datetime
-    ) -> Installation:
+    def _create(self, identity: dict[str, Any], address: str, said: _Said) -> Installation:
         try:
             with transaction.atomic(using=self.db):
                 return self.create(
                     **identity,
                     address=address,
-                    device_type=device_type,
-                    bound_at=now,
-                    registered_at=now,
-                    last_seen_at=now,
+                    device_type=said.device_type,
+                    bound_at=said.now,
+                    registered_at=said.now,
+                    last_seen_at=said.now,
                 )
         except IntegrityError:  # another request registered it in this very moment
             return self.select_for_update().get(**identity)
@@ -287,21 +338,40 @@ class Installation(models.Model):
             ignore_conflicts=True,
         )
 
-    def _take(
-        self, device_type: str, owner: Owner | None, now: datetime, details: dict[str, Any]
-    ) -> list[str]:
+    def _take(self, said: _Said) -> list[str]:
         """Take over what a registration says; the names of the columns that changed."""
         before = {field.attname: getattr(self, field.attname) for field in self._meta.fields}
-        self.device_type = device_type
+        self.device_type = said.device_type
         if not self.is_active:
-            self.is_active, self.inactive_reason, self.registered_at = True, "", now
-        for name, value in details.items():
+            self.is_active, self.inactive_reason, self.registered_at = True, "", said.now
+        for name, value in said.details.items():
             setattr(self, name, value)
-        if owner:
-            self._bind(owner, now)
-        if now - self.last_seen_at >= SEEN_EVERY:
-            self.last_seen_at = self.registered_at = now
+        if said.owner:
+            self._bind(said.owner, said.now)
+        if said.now - self.last_seen_at >= SEEN_EVERY:
+            self.last_seen_at = self.registered_at = said.now
         return [name for name, old in before.items() if getattr(self, name) != old]
+
+    def _move(self, place: dict[str, Any], said: _Said) -> Installation:
+        """Give the row its app's new address.
+
+        An installation id is no proof: who merely knows it must not get its user's pushes.
+        """
+        changed = {**place, "updated_at": said.now}
+        if self.user_verified and not (said.owner and said.owner.proved):
+            changed |= {"user": None, "user_key": "", "user_verified": False, "bound_at": said.now}
+        for name, value in changed.items():
+            setattr(self, name, value)
+        self.save(update_fields=list(changed))
+        return self
+
+    def _retire(self) -> None:
+        """Switch off what the same app was known as before."""
+        self.installation_id, self.is_active = None, False
+        self.inactive_reason = self.Reason.UNREGISTERED
+        self.save(
+            update_fields=["installation_id", "is_active", "inactive_reason", "updated_at"]
+        )
 
     def _bind(self, owner: Owner, now: datetime) -> None:
         """A claim that differs from what was proved unbinds; it never binds to a proved user."""
