@@ -225,6 +225,12 @@ class Message:
         return not (self.title or self.subtitle or self.body)
 
     @property
+    def says_nothing(self) -> bool:
+        """Whether neither a person nor the app would notice it."""
+        marks = self.sound or self.badge_increment or self.badge is not None
+        return self.is_silent and not (marks or self.data or self.overrides)
+
+    @property
     def languages(self) -> tuple[str, ...]:
         """Locale tags of ``texts``, longest first, so that ``zh-Hant`` wins over ``zh``."""
         return tuple(sorted(self.texts, key=lambda tag: (-len(tag), tag)))
@@ -241,6 +247,10 @@ class Message:
     def in_language(self, tag: str) -> Message:
         """This message with the texts of ``tag``; a text that it lacks stays as it is."""
         return replace(self, texts={}, **self.texts[tag]) if tag else self  # type: ignore[arg-type]
+
+    def with_badge(self, badge: int) -> Message:
+        """This message with the number that the server keeps for a device."""
+        return replace(self, badge=badge, badge_increment=0)
 
     def _check_values(self) -> None:
         if self.badge is not None and self.badge_increment:

@@ -1,0 +1,40 @@
+"""The path of a push: planned into batches, claimed, sent, recorded, finished.
+
+Faces use what is listed here; the worker uses :class:`Sender`, :func:`claim` and
+:func:`claim_plan`.
+"""
+
+from .claims import claim, expire_leases
+from .clock import clock
+from .control import cancel, pause, resume
+from .opening import open_push
+from .planning import Plan, claim_plan
+from .progress import (
+    CredentialProgress,
+    Progress,
+    ReasonCount,
+    failure_reasons,
+    progress,
+)
+from .sender import Sender, worker_name
+from .settling import finish
+
+__all__ = [
+    "CredentialProgress",
+    "Plan",
+    "Progress",
+    "ReasonCount",
+    "Sender",
+    "cancel",
+    "claim",
+    "claim_plan",
+    "clock",
+    "expire_leases",
+    "failure_reasons",
+    "finish",
+    "open_push",
+    "pause",
+    "progress",
+    "resume",
+    "worker_name",
+]

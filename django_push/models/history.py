@@ -107,6 +107,13 @@ class PushBatchQuerySet(models.QuerySet["PushBatch"]):
         """Devices left out, by reason."""
         return _added_up(self.exclude(skipped=0).values_list("skipped_reasons", flat=True))
 
+    def per_type(self) -> dict[str, dict[str, int]]:
+        """Accepted and not reached, by platform."""
+        rows = self.values_list("device_type").annotate(
+            sent=models.Sum("successes"), failed=models.Sum("failures")
+        )
+        return {kind: {"successes": sent, "failures": failed} for kind, sent, failed in rows}
+
 
 def _added_up(counts: Iterable[dict[str, int]]) -> dict[str, int]:
     total: dict[str, int] = {}
@@ -134,11 +141,11 @@ class PushBatch(models.Model):
     target = models.CharField(max_length=255, blank=True)
     ids = models.BinaryField()
     outcomes = models.BinaryField()
-    badges = models.BinaryField(null=True)
     size = models.PositiveIntegerField()
     first_id = models.BigIntegerField()
     last_id = models.BigIntegerField()
 
+    rate = models.PositiveIntegerField(null=True)
     not_before = models.DateTimeField()
     claim_at = models.DateTimeField(null=True)
     lease_owner = models.CharField(max_length=64, blank=True)

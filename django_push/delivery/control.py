@@ -1,0 +1,83 @@
+"""What a person may do to a push under way: stop it, pause it, let it go on."""
+
+from __future__ import annotations
+
+from django.db import transaction
+
+from ..conf import alias
+from ..exceptions import NotAllowed
+from ..models import Notification, PushHistory, State
+from .clock import clock
+from .rows import batches, histories
+from .settling import finish
+
+__all__ = ["cancel", "pause", "resume"]
+
+
+def cancel(history: PushHistory, by: str = "") -> None:
+    """Stop a push for good; devices without an outcome are left out as "cancelled".
+
+    A running worker stops within 50 ms and its in-flight window. Raises
+    :class:`~django_push.exceptions.NotAllowed` when the push is over.
+    """
+    now = clock(alias()).now()
+    with transaction.atomic(using=alias()):
+        changed = _under_way(history, State.SCHEDULED, State.SENDING, State.PAUSED).update(
+            state=State.CANCELLED,
+            detail=f"Stopped by {by}." if by else "Stopped.",
+            planned_at=now,
+            plan_after=None,
+            plan_owner="",
+        )
+        _require(changed, history, "stopped")
+        # A worker claims what is left and marks it, which costs no sending.
+        waiting = batches().filter(history=history, settled_at=None, lease_owner="")
+        waiting.update(claim_at=now, not_before=now, pause_reason="")
+        _back_to_draft(history)
+    finish(history.pk)
+    history.refresh_from_db()
+
+
+def pause(history: PushHistory, by: str = "") -> None:
+    """Hold a push until :func:`resume`.
+
+    Raises :class:`~django_push.exceptions.NotAllowed` when it is not being sent.
+    """
+    with transaction.atomic(using=alias()):
+        changed = _under_way(history, State.SENDING).update(
+            state=State.PAUSED, detail=f"Paused by {by}." if by else "Paused."
+        )
+        _require(changed, history, "paused")
+        batches().filter(history=history, settled_at=None, lease_owner="").update(claim_at=None)
+    history.refresh_from_db()
+
+
+def resume(history: PushHistory, by: str = "") -> None:
+    """Let a paused push, or its paused credentials, go on.
+
+    Raises :class:`~django_push.exceptions.NotAllowed` when nothing of it is paused.
+    """
+    now = clock(alias()).now()
+    with transaction.atomic(using=alias()):
+        changed = _under_way(history, State.PAUSED).update(state=State.SENDING, detail="")
+        held = batches().filter(history=history, settled_at=None, lease_owner="", claim_at=None)
+        freed = held.update(claim_at=now, not_before=now, pause_reason="", crashes=0)
+        _require(changed or freed, history, "resumed")
+    history.refresh_from_db()
+
+
+def _under_way(history: PushHistory, *states: State):  # type: ignore[no-untyped-def]
+    return histories().filter(pk=history.pk, state__in=states, finished_at=None)
+
+
+def _require(changed: int, history: PushHistory, verb: str) -> None:
+    if not changed:
+        state = State(histories().values_list("state", flat=True).get(pk=history.pk)).label
+        raise NotAllowed(f"This push is {state}: it cannot be {verb} any more.")
+
+
+def _back_to_draft(history: PushHistory) -> None:
+    """A scheduled message whose only sending was stopped before it began is a draft again."""
+    Notification.objects.using(alias()).filter(
+        pk=history.notification_id, status=Notification.Status.SCHEDULED
+    ).update(status=Notification.Status.DRAFT)

@@ -1,0 +1,156 @@
+"""Lanes: one open channel per credential, and the runs that wait for it."""
+
+from __future__ import annotations
+
+import selectors
+import time
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+from ..conf import push_settings
+from ..exceptions import DjangoPushError, LockedSecret
+from ..messages import Account
+from ..models import PushBatch
+from ..providers.base import Channel, Provider, get_provider_class
+from .run import SHIFT, Run
+
+__all__ = ["Lane", "Unusable", "lane_key", "open_lane"]
+
+DOWN_FOR = 1.0
+"""Seconds without a connection before the waiting batches are deferred: a reconnect is quicker."""
+
+SMALL = 100
+"""Devices of a batch that passes larger ones."""
+
+
+class Unusable(DjangoPushError):
+    """A credential that cannot be used: its batches wait until somebody mends it."""
+
+    code = "unusable_credential"
+
+
+LaneKey = tuple[Any, ...]
+
+
+def lane_key(batch: PushBatch) -> LaneKey:
+    """Batches with the same key leave through the same channel."""
+    if push_settings.REDIRECT_TO:
+        return (push_settings.REDIRECT_TO, batch.network, batch.device_type)
+    credential = batch.credential
+    if credential is None:
+        return (batch.provider, batch.network, batch.device_type)
+    return (credential.provider, credential.pk, credential.updated_at)
+
+
+def open_lane(batch: PushBatch, selector: selectors.BaseSelector) -> Lane:
+    """A lane for ``batch``'s credential.
+
+    Raises :class:`Unusable`.
+    """
+    account = _account(batch)
+    cls = get_provider_class(account.provider)
+    try:
+        provider = cls(account)
+        return Lane(provider, provider.open(selector))
+    except DjangoPushError as error:
+        raise Unusable(error.message) from error
+
+
+def _account(batch: PushBatch) -> Account:
+    redirect = push_settings.REDIRECT_TO
+    credential = batch.credential
+    if redirect or (credential is None and not get_provider_class(batch.provider).needs_account):
+        public = {"network": batch.network, "device_type": batch.device_type}
+        return Account(provider=redirect or batch.provider, public=public)
+    if credential is None:
+        raise Unusable("The credential was deleted. Resume after adding one.")
+    if not credential.is_active:
+        raise Unusable("The credential is switched off. Switch it on and resume.")
+    try:
+        return credential.account()
+    except LockedSecret as error:
+        raise Unusable(error.message) from error
+
+
+class Lane:
+    """One channel and the runs that still have devices to hand over to it."""
+
+    def __init__(self, provider: Provider[Any], channel: Channel[Any]) -> None:
+        self.provider, self.channel = provider, channel
+        self.waiting: deque[Run] = deque()
+        self.used_at = time.monotonic()
+        self._down_since: float | None = None
+
+    def add(self, run: Run) -> None:
+        """Queue a run; a small one goes before the broadcasts."""
+        if run.batch.size <= SMALL:
+            self.waiting.appendleft(run)
+        else:
+            self.waiting.append(run)
+
+    def fill(self) -> int:
+        """Hand over what the channel takes now; how many went."""
+        total = 0
+        room = self.channel.room()
+        while room > 0 and self.waiting:
+            run = self.waiting[0]
+            sent = run.send(self.channel, room)
+            total += sent
+            room -= sent
+            if not run.is_waiting:
+                self.waiting.popleft()
+            elif sent == 0:
+                self.waiting.rotate(-1)  # held back by its rate: let another go
+                break
+        if total:
+            self.used_at = time.monotonic()
+        return total
+
+    def collect(self, runs: Mapping[int, Run]) -> int:
+        """Take what came back; how many answers there were."""
+        outcome = self.channel.take()
+        sent = outcome.sent
+        if sent:
+            _accept(sent, runs)
+        for key, result in outcome.results:
+            runs[key >> SHIFT].record(key, result)
+        return len(sent) + len(outcome.results)
+
+    def watch(self) -> None:
+        """Defer or pause the waiting runs when nothing can leave."""
+        channel = self.channel
+        refused = channel.refused
+        if refused:
+            for run in self.waiting:
+                run.pause_reason = refused
+            self.waiting.clear()
+        if not channel.error or channel.in_flight or channel.room():
+            self._down_since = None
+            return
+        now = time.monotonic()
+        self._down_since = self._down_since or now
+        if now - self._down_since >= DOWN_FOR:
+            delay = max(channel.retry_at - now, 1.0)
+            for run in self.waiting:
+                run.deferred = (delay, channel.error)
+            self.waiting.clear()
+
+    @property
+    def is_idle(self) -> bool:
+        return not self.waiting and not self.channel.in_flight
+
+
+def _accept(keys: list[int], runs: Mapping[int, Run]) -> None:
+    """Credit ``keys`` to their runs; they nearly always belong to one."""
+    slot = keys[0] >> SHIFT
+    if keys[-1] >> SHIFT == slot:
+        low, high = slot << SHIFT, (slot + 1) << SHIFT
+        if min(keys) >= low and max(keys) < high:
+            runs[slot].accept(keys)
+            return
+    by_slot: dict[int, list[int]] = {}
+    for key in keys:
+        by_slot.setdefault(key >> SHIFT, []).append(key)
+    for slot, some in by_slot.items():
+        runs[slot].accept(some)

@@ -1,0 +1,76 @@
+"""Opening a sending: a frozen copy of what is said, to whom, and until when."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from ..audience import Audience
+from ..conf import alias, push_settings
+from ..messages import Message
+from ..models import Notification, PushHistory, State
+from ..templates import render
+from .clock import clock
+
+__all__ = ["freeze", "open_push"]
+
+
+def open_push(
+    notification: Notification, due_at: datetime | None = None, *, source: str = "", by: str = ""
+) -> PushHistory:
+    """Save a new :class:`PushHistory` of ``notification``, due at ``due_at`` (now by default).
+
+    UNIQUE(notification, due_at) refuses a second one for the same moment.
+    """
+    now = clock(alias()).now()
+    due = due_at or now
+    content = freeze(notification, due)
+    history = PushHistory(
+        application=notification.application,
+        notification=notification,
+        title=str(notification)[:191],
+        due_at=due,
+        state=State.SCHEDULED if due > now else State.SENDING,
+        content=content,
+        source=source or notification.source,
+        sent_by=by,
+        plan_after=due,
+        rate=notification.rate,
+    )
+    history.save(using=alias(), force_insert=True)
+    return history
+
+
+def freeze(notification: Notification, due: datetime) -> dict[str, Any]:
+    """What deliver, retries and reports read, whatever becomes of the notification.
+
+    Raises :class:`~django_push.exceptions.InvalidPush`.
+    """
+    message = _filled_in(notification.message(), notification.variables)
+    return {
+        "message": message.to_content(),
+        "audience": Audience.from_json(notification.audience).to_json(),
+        "expires_at": _expires_at(notification, due),
+    }
+
+
+def _filled_in(message: Message, variables: dict[str, Any]) -> Message:
+    if not variables and "{{" not in f"{message.title}{message.subtitle}{message.body}":
+        return message
+    content = message.to_content()
+    for texts in (content, *content.get("texts", {}).values()):
+        for name in ("title", "subtitle", "body"):
+            if texts.get(name):
+                texts[name] = render(texts[name], variables)
+    return Message.from_content(content)
+
+
+def _expires_at(notification: Notification, due: datetime) -> int:
+    """Unix seconds; 0 means "now or never" (time to live 0), to the providers as to us."""
+    if notification.time_to_live == 0:
+        return 0
+    seconds = notification.time_to_live or push_settings.TIME_TO_LIVE
+    ends = due + timedelta(seconds=seconds)
+    if notification.expires_at is not None:
+        ends = min(ends, notification.expires_at)
+    return int(ends.timestamp())

@@ -1,0 +1,251 @@
+"""Writing the ledger: checkpoints while a batch is sent, and its end.
+
+Everything here is fenced by the lease's owner: a worker that lost its lease writes nothing. A
+failure's row, the device's being switched off and the checkpoint that records the outcome are
+one transaction.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Count, F
+from django.utils import timezone
+
+from ..conf import alias, push_settings
+from ..messages import Result, Status
+from ..models import Credential, DeliveryFailure, Installation, PushHistory, State
+from ..models.installation import address_hash
+from ..signals import installation_deactivated, push_finished, push_paused
+from . import ledger
+from .clock import clock
+from .ledger import MAX_UNKNOWN, Mark
+from .rows import batches, failures, histories, installations
+from .run import Failure, Run
+
+__all__ = ["checkpoint", "finish", "pause_credential", "settle"]
+
+SUSPECTS = 10
+"""So many suspects, and more than half of the answers: it is our set-up, not the devices."""
+
+SEEN_SINCE = timedelta(hours=1)
+"""``last_seen_at`` is written hourly: Apple's timestamp must be later by that much to count."""
+
+
+def checkpoint(run: Run, owner: str) -> None:
+    """Write what has come in since the last one; marks the run lost when the lease is."""
+    now = clock(alias()).now()
+    changes = {
+        "outcomes": bytes(run.outcomes),
+        "crashes": 0,
+        "lease_until": now + timedelta(seconds=push_settings.LEASE_SECONDS),
+        **ledger.count(run.outcomes),
+    }
+    _write(run, owner, changes)
+    run.unwritten, run.checkpoint_at = 0, time.monotonic()
+
+
+def settle(run: Run, owner: str) -> bool:
+    """Close a run: final when every device has its outcome, else due again or paused.
+
+    Whether the batch is settled for good.
+    """
+    if run.lost:
+        return False
+    _judge(run)
+    now = clock(alias()).now()
+    changes = {
+        "outcomes": bytes(run.outcomes),
+        "crashes": 0,
+        "lease_owner": "",
+        "lease_until": None,
+        "skipped_reasons": ledger.skipped_reasons(run.outcomes),
+        **ledger.count(run.outcomes),
+    }
+    over = not ledger.open_positions(run.outcomes)
+    if over:
+        changes |= {"settled_at": now, "claim_at": None}
+    else:
+        changes |= _later(run)
+    with transaction.atomic(using=alias()):
+        _write(run, owner, changes)
+        if over and not run.lost:
+            histories().filter(pk=run.batch.history_id).update(open_batches=F("open_batches") - 1)
+    if run.pause_reason and not run.lost:
+        pause_credential(run.batch.history, run.batch.credential, run.pause_reason)
+    return over and not run.lost
+
+
+def finish(push: int) -> bool:
+    """End the push when it is planned and every batch is settled; whether this call did it."""
+    now = clock(alias()).now()
+    with transaction.atomic(using=alias()):
+        done = histories().filter(
+            pk=push, open_batches=0, planned_at__isnull=False, finished_at=None
+        )
+        if not done.update(finished_at=now):
+            return False
+        history = histories().get(pk=push)
+        _total(history)
+    push_finished.send_robust(sender=PushHistory, history=history)
+    return True
+
+
+def pause_credential(history: PushHistory, credential: Credential | None, reason: str) -> None:
+    """Pause what is left of one credential in one push; the other credentials go on."""
+    batches().filter(
+        history=history, credential=credential, settled_at=None, lease_owner=""
+    ).update(claim_at=None, pause_reason=reason[:191])
+    if credential is not None:
+        Credential.objects.using(alias()).filter(pk=credential.pk).update(
+            check_result=Credential.Check.REFUSED, check_detail=reason, checked_at=timezone.now()
+        )
+    push_paused.send_robust(
+        sender=PushHistory, history=history, credential=credential, reason=reason
+    )
+
+
+def _write(run: Run, owner: str, changes: dict[str, Any]) -> None:
+    """Update the batch and record the failures; what was written is forgotten only then."""
+    written = run.failures
+    mine = batches().filter(pk=run.batch.pk, lease_owner=owner, settled_at=None)
+    if not written:
+        run.lost = not mine.update(**changes)
+        return
+    with transaction.atomic(using=alias()):
+        dead = [f for f in written if f.result.status is Status.UNREGISTERED]
+        changes["invalid"] = F("invalid") + len(dead)
+        run.lost = not mine.update(**changes)
+        if run.lost:
+            return
+        gone = _switch_off(dead)
+        _record(run, written, gone)
+    run.failures = []
+    if gone:
+        installation_deactivated.send_robust(
+            sender=Installation, installation_ids=sorted(gone), reason="dead"
+        )
+
+
+def _switch_off(dead: list[Failure]) -> set[int]:
+    """Switch off devices whose address is dead; the primary keys of those that were.
+
+    Only while the address is still the one that was sent to, and only when the device was not
+    seen after the moment since which the provider calls it dead.
+    """
+    if not dead:
+        return set()
+    pks = [failure.installation for failure in dead]
+    rows = installations().filter(pk__in=pks, is_active=True)
+    seen = {row[0]: row[1:] for row in rows.values_list("pk", "address_hash", "last_seen_at")}
+    gone = {
+        failure.installation
+        for failure in dead
+        if failure.installation in seen and _is_dead(failure, *seen[failure.installation])
+    }
+    hashes = [seen[pk][0] for pk in gone]
+    installations().filter(pk__in=gone, address_hash__in=hashes).update(
+        is_active=False, inactive_reason=Installation.Reason.DEAD, updated_at=timezone.now()
+    )
+    return gone
+
+
+def _is_dead(failure: Failure, current_hash: str, last_seen_at: Any) -> bool:
+    since = failure.result.invalid_since
+    same = current_hash == address_hash(failure.address)
+    return same and (since is None or since > last_seen_at + SEEN_SINCE)
+
+
+def _record(run: Run, written: Iterable[Failure], gone: set[int]) -> None:
+    failures().bulk_create(
+        [
+            DeliveryFailure(
+                history_id=run.batch.history_id,
+                installation_id=failure.installation,
+                credential_id=run.batch.credential_id,
+                provider=run.batch.provider,
+                status=failure.result.status.value,
+                reason=failure.result.reason[:191],
+                detail=failure.result.detail[:2000],
+                switched_off=failure.installation in gone,
+            )
+            for failure in written
+        ],
+        ignore_conflicts=True,
+    )
+
+
+def _judge(run: Run) -> None:
+    """Decide what open outcomes become, now that the run is over."""
+    if run.stopped == State.CANCELLED:
+        run.skip_open(Mark.CANCELLED)
+    _judge_credential(run)
+    if run.halted:
+        return
+    given_up = run.batch.retries + 1 >= push_settings.MAX_ATTEMPTS
+    for position, result in list(run.open_results.items()):
+        mark = run.outcomes[position]
+        if mark == Mark.SUSPECT or (given_up and not is_unknown(mark)):
+            run.fail(position, Result(Status.FAILED, result.reason, result.detail))
+
+
+def _judge_credential(run: Run) -> None:
+    """Pause when the credential was refused, or when most tokens look wrong at once."""
+    refused = [r for r in run.open_results.values() if r.status is Status.UNAUTHORIZED]
+    suspects = [r for r in run.open_results.values() if r.status is Status.SUSPECT]
+    if run.halted:
+        return
+    if refused:
+        run.pause_reason = f"{refused[0].reason} {refused[0].detail}".strip()
+    elif len(suspects) >= SUSPECTS and len(suspects) > ledger.count(run.outcomes)["successes"]:
+        run.pause_reason = suspects[0].reason
+
+
+def is_unknown(mark: int) -> bool:
+    return Mark.UNKNOWN <= mark < Mark.UNKNOWN + MAX_UNKNOWN
+
+
+def _later(run: Run) -> dict[str, Any]:
+    """When the open devices of a batch are due again."""
+    if run.pause_reason or run.stopped == State.PAUSED:
+        return {"claim_at": None, "pause_reason": run.pause_reason[:191]}
+    if run.released:
+        delay, changes = 0.0, {}
+    elif run.deferred:
+        delay, changes = run.deferred[0], {}
+    else:
+        delay, changes = _backoff(run), {"retries": run.batch.retries + 1}
+    due = clock(alias()).now() + timedelta(seconds=delay)
+    return {**changes, "not_before": due, "claim_at": due}
+
+
+def _backoff(run: Run) -> float:
+    """Seconds: exponential with jitter, never less than the provider asked for."""
+    asked = max((r.retry_after or 0.0 for r in run.open_results.values()), default=0.0)
+    grown = push_settings.RETRY_SECONDS * 2**run.batch.retries
+    return max(asked, min(grown, push_settings.RETRY_MAX_SECONDS) * random.uniform(0.75, 1.25))  # noqa: S311
+
+
+def _total(history: PushHistory) -> None:
+    """Add up the ledger once, at the end."""
+    rows = batches().filter(history=history)
+    totals = rows.totals()
+    history.devices = totals["devices"]
+    history.successes, history.failures = totals["successes"], totals["failures"]
+    history.invalid_tokens = totals["invalid"]
+    history.skipped = rows.reasons()
+    history.per_type = rows.per_type()
+    history.reasons = failures_by_reason(history)
+    if history.state == State.SENDING:
+        history.state = State.DONE if history.devices else State.NOBODY
+    history.save(using=alias())
+
+
+def failures_by_reason(history: PushHistory) -> dict[str, int]:
+    rows = failures().filter(history=history).values_list("reason")
+    return dict(rows.annotate(number=Count("pk")))

@@ -1,0 +1,47 @@
+"""The scheduler: finds work that nobody was told about, and work whose worker fell silent."""
+
+from __future__ import annotations
+
+from django.db.models import Q
+from django.utils import timezone
+
+from .conf import alias
+from .delivery import clock, expire_leases, finish
+from .models import IdempotencyKey, PushBatch, PushHistory
+
+__all__ = ["tick"]
+
+
+def tick() -> bool:
+    """Do what is due by the clock alone; ``True`` when a worker has something to do.
+
+    Safe to call from anywhere, any number of times, at the same time: Celery beat, cron, the
+    embedded worker. Expired leases go back to the queue, pushes that lack only their end get it,
+    expired idempotency keys are forgotten.
+    """
+    expire_leases()
+    _finish_left_over()
+    IdempotencyKey.objects.using(alias()).filter(expires_at__lt=timezone.now()).delete()
+    return has_work()
+
+
+def has_work() -> bool:
+    """Whether a plan or a batch is due now."""
+    now = clock(alias()).now()
+    plans = PushHistory.objects.using(alias()).filter(
+        Q(plan_until=None) | Q(plan_until__lt=now), plan_after__lte=now, planned_at=None
+    )
+    due = PushBatch.objects.using(alias()).filter(claim_at__isnull=False, not_before__lte=now)
+    return plans.exists() or due.exists()
+
+
+def _finish_left_over() -> None:
+    """A worker may die between its last settle and the push's end."""
+    ended = PushHistory.objects.using(alias()).filter(
+        state__in=["sending", "cancelled"],
+        planned_at__isnull=False,
+        open_batches=0,
+        finished_at=None,
+    )
+    for pk in ended.values_list("pk", flat=True)[:100]:
+        finish(pk)
