@@ -12,7 +12,7 @@ import ssl
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import orjson
 from django.utils.translation import gettext as _
@@ -27,7 +27,7 @@ from .apns_payload import PAYLOAD_LIMIT, build, limit_for
 from .apns_token import TokenAuthorization
 from .base import CredentialFile, Field, Preview
 from .clientcert import load_client_certificate
-from .http2 import Authorization, Http2Provider, Prepared, new_context
+from .http2 import Authorization, Http2Provider, Prepared, decoded, new_context, retry_after
 
 __all__ = ["REASONS", "ApnsProvider"]
 
@@ -189,14 +189,14 @@ class ApnsProvider(Http2Provider[ApnsPrepared]):
         return Preview(headers, orjson.loads(prepared.body))
 
     def read(self, answer: Answer) -> Result:
-        said = _json(answer.body)
+        said = decoded(answer.body)
         reason = str(said.get("reason") or f"HTTP {answer.status}")
         status = REASONS.get(reason) or _by_status(answer.status, "reason" in said)
         return Result(
             status,
             reason,
             "" if "reason" in said else answer.body[:200].decode("utf-8", "replace"),
-            retry_after=_retry_after(reason, answer),
+            retry_after=_wait(reason, answer),
             invalid_since=_moment(said.get("timestamp")) if answer.status == 410 else None,
         )
 
@@ -264,19 +264,10 @@ def _by_status(status: int, has_reason: bool) -> Status:
     return Status.FAILED
 
 
-def _retry_after(reason: str, answer: Answer) -> float | None:
+def _wait(reason: str, answer: Answer) -> float | None:
     if reason == "TooManyProviderTokenUpdates":
         return TOKEN_UPDATES_PAUSE
-    given = answer.headers.get("retry-after", "")
-    return float(given) if given.isdecimal() else None
-
-
-def _json(body: bytes) -> Mapping[str, Any]:
-    try:
-        said = orjson.loads(body)
-    except ValueError:
-        return {}
-    return said if isinstance(said, dict) else {}
+    return retry_after(answer.headers)
 
 
 def _moment(timestamp: object) -> datetime | None:

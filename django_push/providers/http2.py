@@ -10,10 +10,14 @@ from __future__ import annotations
 import selectors
 import ssl
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import Any, ClassVar, Generic, TypeVar
+
+import orjson
 
 from ..conf import push_settings
 from ..exceptions import InvalidCredential, InvalidRegistration
@@ -21,7 +25,19 @@ from ..http2 import Answer, Client, Lost, Request, Template
 from ..messages import Device, Result, Status
 from .base import Channel, Outcome, Provider
 
-__all__ = ["Authorization", "Headers", "Http2Channel", "Http2Provider", "Prepared", "open_client"]
+__all__ = [
+    "Authorization",
+    "Headers",
+    "Http2Channel",
+    "Http2Provider",
+    "OwnedClient",
+    "Prepared",
+    "RefusedChannel",
+    "decoded",
+    "open_client",
+    "retry_after",
+    "server_context",
+]
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -43,12 +59,14 @@ class Authorization:
 
     value: str = ""
     """Of the ``authorization`` header; empty for none. May change at any :meth:`take`."""
-    ready: bool = True
-    """Whether requests may leave."""
     error: str = ""
     refused: str = ""
     retry_at: float = 0.0
     """As in :class:`~django_push.providers.base.Channel`."""
+
+    def ready(self) -> bool:
+        """Whether requests may leave; asked by who has something to send."""
+        return True
 
     def take(self) -> None:
         """Run timers, look for answers."""
@@ -130,7 +148,7 @@ class Http2Channel(Channel[PreparedT]):
         self._renewed = False
 
     def room(self) -> int:
-        if self._draining or not self._auth.ready:
+        if self._draining or not self._auth.ready():
             return 0
         return self._client.room()
 
@@ -262,6 +280,27 @@ def new_context(ca_file: str | None) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["h2"])
     return context
+
+
+def decoded(body: bytes) -> dict[str, Any]:
+    """A JSON object; empty when the body is none, as a proxy's page."""
+    try:
+        said = orjson.loads(body)
+    except ValueError:
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds of ``retry-after``, which may be a number or a date (RFC 9110, 10.2.3)."""
+    given = headers.get("retry-after", "").strip()
+    if given.isascii() and given.isdecimal():
+        return float(given)
+    try:
+        moment = parsedate_to_datetime(given)
+    except ValueError:
+        return None
+    return max((moment - datetime.now(UTC)).total_seconds(), 0.0) if moment.tzinfo else None
 
 
 def _lost(lost: Lost) -> Result:
