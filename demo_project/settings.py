@@ -1,7 +1,8 @@
 """The demo: everything on one machine, no account at Apple or Google, no service to install.
 
 Read from the environment: ``PUSH_REDIRECT_TO`` and ``PUSH_FILE`` (see the README), ``DEMO_DIR``
-(where the database and the simulator's certificates live), ``DATABASE_URL`` (postgresql://…).
+(where the database and the simulator's certificates live), ``DATABASE_URL`` (postgresql://…),
+``SIMULATOR_PORT`` (the first of four ports), ``ALLOWED_HOSTS`` (separated by commas).
 """
 
 from __future__ import annotations
@@ -13,11 +14,15 @@ from urllib.parse import urlsplit
 BASE_DIR = Path(__file__).resolve().parent.parent
 DEMO_DIR = Path(os.environ.get("DEMO_DIR", BASE_DIR / "var"))
 SIMULATOR_PORT = int(os.environ.get("SIMULATOR_PORT", "8443"))
-SIMULATOR_CONTROL_PORT = int(os.environ.get("SIMULATOR_CONTROL_PORT", "8444"))
+SIMULATOR_CONTROL_PORT = int(os.environ.get("SIMULATOR_CONTROL_PORT", SIMULATOR_PORT + 1))
+SIMULATOR_FCM_PORT = int(os.environ.get("SIMULATOR_FCM_PORT", SIMULATOR_PORT + 2))
+SIMULATOR_SANDBOX_PORT = int(os.environ.get("SIMULATOR_SANDBOX_PORT", SIMULATOR_PORT + 3))
+SIMULATOR_STATE = DEMO_DIR / "simulator"
 
 SECRET_KEY = os.environ.get("SECRET_KEY", "the-demo-is-for-one-machine-and-keeps-no-secrets")
 DEBUG = os.environ.get("DEBUG", "1") == "1"
-ALLOWED_HOSTS = ["*"]
+# Everybody knows the demo's passwords: no web page may reach it under a name of its own.
+ALLOWED_HOSTS = os.environ.get("ALLOWED_HOSTS", "127.0.0.1,localhost,[::1]").split(",")
 
 INSTALLED_APPS = [
     "django.contrib.admin",
@@ -115,10 +120,10 @@ DJANGO_PUSH = {
     "REDIRECT_TO": os.environ.get("PUSH_REDIRECT_TO") or None,
     "FILE": os.environ.get("PUSH_FILE", "push-deliveries.jsonl"),
     "APNS_PRODUCTION_URL": f"https://127.0.0.1:{SIMULATOR_PORT}",
-    "APNS_SANDBOX_URL": f"https://127.0.0.1:{SIMULATOR_PORT}",
-    "FCM_URL": f"https://127.0.0.1:{SIMULATOR_PORT}",
-    "FCM_TOKEN_URL": f"https://127.0.0.1:{SIMULATOR_PORT}/token",
-    "CA_FILE": str(DEMO_DIR / "simulator" / "ca.pem"),
+    "APNS_SANDBOX_URL": f"https://127.0.0.1:{SIMULATOR_SANDBOX_PORT}",
+    "FCM_URL": f"https://127.0.0.1:{SIMULATOR_FCM_PORT}",
+    "FCM_TOKEN_URL": f"https://127.0.0.1:{SIMULATOR_FCM_PORT}/token",
+    "CA_FILE": str(SIMULATOR_STATE / "identity" / "ca.pem"),
 }
 
 LOGGING = {

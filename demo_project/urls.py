@@ -2,7 +2,13 @@ from __future__ import annotations
 
 from django.contrib import admin
 from django.urls import path
+from django.views.generic import RedirectView
+
+from . import phones
 
 urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),
+    path("phones/", phones.page, name="phones"),
+    path("phones/feed", phones.feed, name="phones-feed"),
 ]
