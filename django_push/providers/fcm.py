@@ -27,7 +27,7 @@ from .http2 import Authorization, Http2Provider, Prepared, decoded, retry_after
 from .oauth import ServiceAccountAuthorization
 from .payload import dumps
 
-__all__ = ["FID", "REASONS", "FcmProvider"]
+__all__ = ["FID", "REASONS", "FcmProvider", "translate"]
 
 FID = "fid:"
 """Begins an address that is a Firebase installation id."""
@@ -115,22 +115,7 @@ class FcmProvider(Http2Provider[Prepared]):
         return Preview(dict(prepared.headers), orjson.loads(body))
 
     def read(self, answer: Answer) -> Result:
-        error = decoded(answer.body).get("error")
-        if not isinstance(error, dict):
-            error = {}
-        details = [each for each in error.get("details") or () if isinstance(each, dict)]
-        code = next((each["errorCode"] for each in details if "errorCode" in each), "")
-        reason = str(code or error.get("status") or f"HTTP {answer.status}")
-        message = str(error.get("message") or "")
-        wait = retry_after(answer.headers)
-        if wait is None and (reason in _ABOUT_QUOTA or answer.status == 429):
-            wait = QUOTA_PAUSE
-        return Result(
-            _verdict(reason, bool(code), message, details, answer.status),
-            reason,
-            message[:200],
-            retry_after=wait,
-        )
+        return translate(answer)
 
     @classmethod
     def read_file(cls, name: str, content: bytes, password: str = "") -> CredentialFile:
@@ -154,13 +139,33 @@ class FcmProvider(Http2Provider[Prepared]):
         return address
 
 
+def translate(answer: Answer) -> Result:
+    """An answer of FCM that is not a 200, by the table."""
+    error = decoded(answer.body).get("error")
+    if not isinstance(error, dict):
+        error = {}
+    details = [each for each in error.get("details") or () if isinstance(each, dict)]
+    code = next((each["errorCode"] for each in details if "errorCode" in each), "")
+    reason = str(code or error.get("status") or f"HTTP {answer.status}")
+    message = str(error.get("message") or "")
+    wait = retry_after(answer.headers)
+    if wait is None and (reason in _ABOUT_QUOTA or answer.status == 429):
+        wait = QUOTA_PAUSE
+    return Result(
+        _verdict(reason, bool(code), message, details, answer.status),
+        reason,
+        message[:200],
+        retry_after=wait,
+    )
+
+
 def _target(address: str) -> tuple[bytes, bytes]:
     return b"fid", address[len(FID) :].encode("ascii")
 
 
 def _check_splice(devices: Sequence[Device]) -> None:
     """One look at all addresses: none may end the JSON string that it is put into."""
-    joined = "".join([device.address for device in devices])
+    joined = "".join([address for _, address, _ in devices])
     if '"' in joined or "\\" in joined:
         raise ValueError("an address with a quote or a backslash")
 

@@ -221,7 +221,7 @@ class Http2Channel(Channel[PreparedT]):
 
     def _usable(self, devices: Sequence[Device]) -> list[Device]:
         usable = []
-        for device in devices:
+        for device in map(Device._make, devices):
             try:
                 self._provider.check_address(device.address)
             except InvalidRegistration as error:
