@@ -22,8 +22,15 @@ MOST_NOISE = 10_000
 MOST_STREAMS = 1_000
 """Streams we open at once on a connection however many the peer allows."""
 
-_WHOLE_ANSWER = frames.HEADERS << 8 | frames.END_HEADERS | frames.END_STREAM
-_NEVER = -1
+_ANSWER = frames.HEADERS << 8 | frames.END_HEADERS
+_WHOLE_ANSWER = _ANSWER | frames.END_STREAM
+_LAST_DATA = frames.DATA << 8 | frames.END_STREAM
+_PLAIN_200_BYTE = bytes((PLAIN_200,))
+
+# Type and flags of the frames that `read` may deal with itself: headers of plain answers, and the
+# end of their bodies.
+_FAST: tuple[tuple[int, ...], int] = ((_WHOLE_ANSWER, _ANSWER), _LAST_DATA)
+_CAREFUL: tuple[tuple[int, ...], int] = ((), -1)
 
 
 class Receiver:
@@ -52,7 +59,7 @@ class Receiver:
         self._max_body = max_body
         self._reader = BlockReader()
         self._block: OpenBlock | None = None
-        self._plain = _NEVER  # type and flags of a frame that may be a plain 200: see _set_pace
+        self._quick = _CAREFUL
         self._unread = b""
         self._consumed = 0
 
@@ -60,29 +67,29 @@ class Receiver:
         """Read the bytes of whole frames and keep the rest; raises Fault."""
         data = self._unread + data if self._unread else data
         unpack = frames.SPLIT_HEADER.unpack_from
-        pop, ok = self._streams.waiting.pop, self._streams.outcome.ok
-        uploads, answers = self._sending.uploads, len(ok)
-        plain, position, end = self._plain, 0, len(data)
+        streams, uploads = self._streams, self._sending.uploads
+        waiting, accepted, ok = streams.waiting, streams.accepted, streams.outcome.ok
+        (answers, last_data), position, end = self._quick, 0, len(data)
         while position + frames.HEADER_SIZE <= end:
             high, length, kind, stream_id = unpack(data, position)
-            if high or length > LARGEST_FRAME:
-                raise Fault(frames.FRAME_SIZE_ERROR, f"a frame of {high << 16 | length} bytes")
             start = position + frames.HEADER_SIZE
             stop = start + length
-            if stop > end:
+            if stop > end or length > LARGEST_FRAME or high:
+                _check_size(high << 16 | length)
                 break
             position = stop
-            if kind == plain and length and data[start] == PLAIN_200:
-                entry = pop(stream_id, None)
-                if entry is not None:
-                    ok.append(entry[1][0])
-                    if uploads:
-                        self._streams.stop_upload(stream_id)
-                    continue
-            self._frame(kind >> 8, kind & 0xFF, stream_id & LARGEST_ID, data[start:stop])
-            plain = self._plain
+            if kind in answers and length and data[start] == PLAIN_200 and stream_id in waiting:
+                if kind == _WHOLE_ANSWER and not uploads:
+                    ok.append(waiting.pop(stream_id)[1][0])
+                else:
+                    self._on_plain(stream_id, kind == _WHOLE_ANSWER)
+            elif kind == last_data and stream_id in accepted:
+                self._on_data(frames.END_STREAM, stream_id, data[start:stop])
+            else:
+                self._frame(kind >> 8, kind & 0xFF, stream_id & LARGEST_ID, data[start:stop])
+                answers, last_data = self._quick
         self._unread = data[position:]
-        if len(ok) > answers:
+        if ok:
             self.answered = True
             self.noise = 0
 
@@ -143,7 +150,7 @@ class Receiver:
     def _set_pace(self) -> None:
         """Plain answers are taken fast outside of blocks, once blocks are stateless."""
         fast = self._reader.stateless and self._block is None and not self._streams.keep_ok
-        self._plain = _WHOLE_ANSWER if fast else _NEVER
+        self._quick = _FAST if fast else _CAREFUL
 
     def _on_block(self, flags: int, stream_id: int, block: bytes) -> None:
         ends = bool(flags & frames.END_STREAM)
@@ -164,13 +171,18 @@ class Receiver:
         streams = self._streams
         if stream_id not in streams:
             return True
-        if block[:1] != b"\x88" or streams.keep_ok or stream_id not in streams.waiting:
+        plain = block[:1] == _PLAIN_200_BYTE and not streams.keep_ok
+        if not plain or stream_id not in streams.waiting:
             return False
+        self._on_plain(stream_id, ends)
+        return True
+
+    def _on_plain(self, stream_id: int, ends: bool) -> None:
+        streams = self._streams
         streams.accepted[stream_id] = streams.waiting.pop(stream_id)
         self.answered = True
         if ends:
             streams.accept(stream_id)
-        return True
 
     def _on_data(self, flags: int, stream_id: int, payload: bytes) -> None:
         self._consume(len(payload))
@@ -255,6 +267,11 @@ class Receiver:
             raise StreamFault(stream_id, frames.PROTOCOL_ERROR, "WINDOW_UPDATE of 0")
         elif stream_id in self._sending.uploads:
             self._out += self._sending.grow_stream(stream_id, increment)
+
+
+def _check_size(size: int) -> None:
+    if size > LARGEST_FRAME:
+        raise Fault(frames.FRAME_SIZE_ERROR, f"a frame of {size} bytes")
 
 
 _READERS: dict[int, Callable[[Receiver, int, int, bytes], None]] = {
