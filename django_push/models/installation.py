@@ -338,6 +338,17 @@ class Installation(models.Model):
             ignore_conflicts=True,
         )
 
+    def change(
+        self, *, channels: Iterable[str] | None = None, attributes: dict[str, Any] | None = None
+    ) -> None:
+        """Replace channels, attributes or both; ``None`` leaves them as they are."""
+        with transaction.atomic(using=self._state.db):
+            if attributes is not None:
+                self.attributes = attributes
+            self.save(update_fields=["attributes", "updated_at"])
+            if channels is not None:
+                self.set_channels(channels)
+
     def _take(self, said: _Said) -> list[str]:
         """Take over what a registration says; the names of the columns that changed."""
         before = {field.attname: getattr(self, field.attname) for field in self._meta.fields}

@@ -1,0 +1,137 @@
+"""Filters of the lists. A parameter that does not exist is refused, as is a value of no sense."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import django_filters
+from django import forms
+from django.db.models import QuerySet
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django_filters.fields import IsoDateTimeField
+from django_filters.rest_framework import DjangoFilterBackend
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+
+from ..messages import DEVICE_TYPES, Status
+from ..models import (
+    Application,
+    DeliveryFailure,
+    Installation,
+    Notification,
+    PushHistory,
+    State,
+    Subscription,
+)
+
+__all__ = [
+    "ApplicationFilter",
+    "FailureFilter",
+    "HistoryFilter",
+    "InstallationFilter",
+    "NotificationFilter",
+    "StrictFilterBackend",
+]
+
+
+class StrictFilterBackend(DjangoFilterBackend):
+    """A misspelt filter would answer with everything: it is refused instead."""
+
+    def filter_queryset(self, request: Request, queryset: QuerySet[Any], view: Any) -> Any:
+        known = {"limit", "cursor"} | set(view.filterset_class.base_filters)
+        unknown = sorted(set(request.query_params) - known)
+        if unknown:
+            message = _("There is no filter “%(name)s”. There are: %(known)s.") % {
+                "name": unknown[0][:64],
+                "known": ", ".join(sorted(known)),
+            }
+            raise ValidationError({unknown[0][:64]: [message]}, code="unknown_filter")
+        return super().filter_queryset(request, queryset, view)
+
+
+class _MomentField(IsoDateTimeField):
+    def to_python(self, value: Any) -> datetime | None:
+        moment: datetime | None = super().to_python(value)
+        if moment is not None and not 1970 <= moment.year < 9000:
+            raise forms.ValidationError(_("It must be a time of this age."), code="invalid")
+        return moment
+
+
+class MomentFilter(django_filters.IsoDateTimeFilter):
+    """ISO 8601."""
+
+    field_class = _MomentField
+
+
+def _text(field: str, **kwargs: Any) -> Any:
+    return django_filters.CharFilter(field_name=field, max_length=191, strip=False, **kwargs)
+
+
+def _choice(field: str, choices: list[tuple[str, str]]) -> Any:
+    return django_filters.ChoiceFilter(field_name=field, choices=choices, empty_label=None)
+
+
+class ApplicationFilter(django_filters.FilterSet):
+    """None: staff have a handful of applications, a key has one."""
+
+    class Meta:
+        model = Application
+        fields: list[str] = []
+
+
+class InstallationFilter(django_filters.FilterSet):
+    application = _text("application__key")
+    platform = _choice("device_type", [(name, name) for name in DEVICE_TYPES])
+    user = _text("user_key", help_text=gettext_lazy("Id of a user, proved or claimed."))
+    channel = _text("", method="in_channel")
+    active = django_filters.ChoiceFilter(
+        choices=[("true", "true"), ("false", "false")], method="is_on", empty_label=None
+    )
+    registered_since = MomentFilter(field_name="registered_at", lookup_expr="gte")
+
+    class Meta:
+        model = Installation
+        fields: list[str] = []
+
+    def in_channel(
+        self, rows: QuerySet[Installation], name: str, value: str
+    ) -> QuerySet[Installation]:
+        # The index of channels leads with the application: without it every row is read.
+        caller = self.request.parser_context["view"].known_caller
+        members = Subscription.objects.filter(application__in=caller.application_ids, channel=value)
+        return rows.filter(pk__in=members.values("installation_id"))
+
+    def is_on(self, rows: QuerySet[Installation], name: str, value: str) -> QuerySet[Installation]:
+        return rows.filter(is_active=value == "true")
+
+
+class NotificationFilter(django_filters.FilterSet):
+    application = _text("application__key")
+    status = _choice("status", list(Notification.Status.choices))
+    created_since = MomentFilter(field_name="created_at", lookup_expr="gte")
+
+    class Meta:
+        model = Notification
+        fields: list[str] = []
+
+
+class HistoryFilter(django_filters.FilterSet):
+    application = _text("application__key")
+    notification = _text("notification__public_id")
+    state = _choice("state", list(State.choices))
+    created_since = MomentFilter(field_name="created_at", lookup_expr="gte")
+
+    class Meta:
+        model = PushHistory
+        fields: list[str] = []
+
+
+class FailureFilter(django_filters.FilterSet):
+    status = _choice("status", [(status.value, status.value) for status in Status])
+    reason = _text("reason")
+
+    class Meta:
+        model = DeliveryFailure
+        fields: list[str] = []

@@ -1,0 +1,1 @@
+"""Views: each validates, calls one verb of the core and wraps its answer."""

@@ -1,0 +1,244 @@
+"""Sending, counting before it, and watching what becomes of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import QuerySet
+from django.utils.translation import gettext as _
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import (
+    OpenApiExample,
+    OpenApiParameter,
+    extend_schema,
+    extend_schema_view,
+)
+from rest_framework import status
+from rest_framework.decorators import action
+from rest_framework.exceptions import ValidationError
+from rest_framework.generics import get_object_or_404
+from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from ... import delivery, submission
+from ...audience import Audience
+from ...messages import Message
+from ...models import Application, DeliveryFailure, Notification, PushHistory, Role
+from ..base import PushView
+from ..callers import Need
+from ..filters import FailureFilter, HistoryFilter, NotificationFilter
+from ..serializers.pushes import (
+    AudienceRequestSerializer,
+    CountSerializer,
+    FailureSerializer,
+    HistoryDetailSerializer,
+    HistorySerializer,
+    NewNotificationSerializer,
+    NotificationSerializer,
+)
+from .base import PushViewSet, chosen_application
+
+__all__ = ["CountView", "HistoryViewSet", "NotificationViewSet"]
+
+_SEND = Need("send_notification", Role.SENDER)
+_KEY = OpenApiParameter(
+    "Idempotency-Key",
+    OpenApiTypes.STR,
+    OpenApiParameter.HEADER,
+    description="At most 191 characters. The same request with the same key within a day sends "
+    "once and gets the same answer; another request with it is a 409.",
+)
+_COLUMNS = ("name", "audience", "variables", "send_at", "expires_at", "time_to_live", "rate")
+
+
+class CountView(PushView):
+    """How many devices an audience has, before anything is sent."""
+
+    needs = {"count": Need("add_notification", Role.EDITOR)}
+    action = "count"
+
+    @extend_schema(
+        operation_id="audience_count",
+        summary="Count an audience",
+        tags=["notifications"],
+        request=AudienceRequestSerializer,
+        responses={200: CountSerializer},
+        examples=[
+            OpenApiExample("a channel", {"audience": {"channels": ["news"]}}, request_only=True)
+        ],
+    )
+    def post(self, request: Request) -> Response:
+        """Exact, and in words."""
+        serializer = AudienceRequestSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        said = serializer.validated_data
+        application = chosen_application(self, said.get("application"))
+        audience = Audience.from_json(said["audience"])
+        counted = submission.count(application, audience.to_json())
+        return Response({**CountSerializer(counted).data, "in_words": audience.in_words()})
+
+
+@extend_schema_view(
+    list=extend_schema(summary="Messages, newest first"),
+    retrieve=extend_schema(summary="One message"),
+)
+@extend_schema(tags=["notifications"])
+class NotificationViewSet(
+    ListModelMixin, RetrieveModelMixin[Notification], PushViewSet[Notification]
+):
+    queryset = Notification.objects.select_related("application").prefetch_related("pushes")
+    serializer_class = NotificationSerializer
+    filterset_class = NotificationFilter
+    needs = {
+        "list": Need("view_notification"),
+        "retrieve": Need("view_notification"),
+        "create": _SEND,
+        "cancel": _SEND,
+    }
+
+    @extend_schema(
+        summary="Send a push",
+        parameters=[_KEY],
+        request=NewNotificationSerializer,
+        responses={201: HistorySerializer},
+        examples=[
+            OpenApiExample(
+                "everyone",
+                {"title": "Hello", "body": "It works.", "audience": {"everyone": True}},
+                request_only=True,
+            ),
+            OpenApiExample(
+                "a user, tomorrow",
+                {
+                    "body": "Your table is free.",
+                    "audience": {"users": ["42"]},
+                    "send_at": "2027-01-12T08:00:00Z",
+                    "time_to_live": 3600,
+                },
+                request_only=True,
+            ),
+        ],
+    )
+    def create(self, request: Request) -> Response:
+        """Now, or at ``send_at``. The answer is the push; watch it under ``/history/``."""
+        serializer = NewNotificationSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        said = dict(serializer.validated_data)
+        application = chosen_application(self, said.pop("application", None))
+        push = submission.submit(
+            _compose(application, said, self.known_caller.user),
+            idempotency_key=_idempotency_key(request),
+            by=self.known_caller.label,
+            source="api",
+        )
+        return Response(_history(push), status=status.HTTP_201_CREATED)
+
+    @extend_schema(
+        summary="Cancel what is not sent yet",
+        request=None,
+        responses={200: NotificationSerializer},
+    )
+    @action(detail=True, methods=["post"])
+    def cancel(self, request: Request, id: str) -> Response:
+        """Devices that it reached already keep it."""
+        notification = self.get_object()
+        self.check_role(notification.application)
+        delivery.cancel(_last_push(notification), by=self.known_caller.label)
+        return Response(self.get_serializer(self.get_object()).data)
+
+
+@extend_schema_view(
+    list=extend_schema(summary="Pushes, newest first"),
+    retrieve=extend_schema(summary="One push and its progress", responses=HistoryDetailSerializer),
+)
+@extend_schema(tags=["history"])
+class HistoryViewSet(ListModelMixin, RetrieveModelMixin[PushHistory], PushViewSet[PushHistory]):
+    queryset = PushHistory.objects.select_related("application", "notification").defer(
+        "plan_cursor"
+    )
+    filterset_class = HistoryFilter
+    lookup_value_regex = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+    needs = {
+        "list": Need("view_pushhistory"),
+        "retrieve": Need("view_pushhistory"),
+        "failures": Need("view_deliveryfailure"),
+        "cancel": _SEND,
+        "pause": _SEND,
+        "resume": _SEND,
+    }
+
+    def get_serializer_class(self) -> Any:
+        return HistorySerializer if self.action == "list" else HistoryDetailSerializer
+
+    @extend_schema(summary="Stop a push", request=None, responses=HistoryDetailSerializer)
+    @action(detail=True, methods=["post"])
+    def cancel(self, request: Request, id: str) -> Response:
+        """For good. Devices that it reached already keep it."""
+        return self._controlled(delivery.cancel)
+
+    @extend_schema(summary="Pause a push", request=None, responses=HistoryDetailSerializer)
+    @action(detail=True, methods=["post"])
+    def pause(self, request: Request, id: str) -> Response:
+        """Until it is resumed."""
+        return self._controlled(delivery.pause)
+
+    @extend_schema(summary="Resume a push", request=None, responses=HistoryDetailSerializer)
+    @action(detail=True, methods=["post"])
+    def resume(self, request: Request, id: str) -> Response:
+        """It goes on with the devices that it did not reach yet."""
+        return self._controlled(delivery.resume)
+
+    def _controlled(self, verb: Any) -> Response:
+        push = self.get_object()
+        self.check_role(push.application)
+        verb(push, by=self.known_caller.label)
+        return Response(self.get_serializer(self.get_object()).data)
+
+    def get_push(self, id: str) -> PushHistory:
+        """The push, whatever filters the query names."""
+        return get_object_or_404(self.get_queryset(), public_id=id)
+
+    @extend_schema(
+        operation_id="history_failures",
+        summary="Devices that a push did not reach",
+        responses=FailureSerializer(many=True),
+    )
+    @action(detail=True, filterset_class=FailureFilter)
+    def failures(self, request: Request, id: str) -> Response:
+        """With the provider's reason, newest first."""
+        push = self.get_push(id)
+        rows: QuerySet[DeliveryFailure] = DeliveryFailure.objects.filter(
+            history=push
+        ).select_related("installation")
+        page = self.paginate_queryset(self.filter_queryset(rows))  # type: ignore[arg-type]
+        return self.get_paginated_response(FailureSerializer(page, many=True).data)
+
+
+def _compose(application: Application, said: dict[str, Any], user: Any) -> Notification:
+    columns = {name: said.pop(name) for name in _COLUMNS if name in said}
+    content = Message.from_content(said).to_content()
+    return Notification(
+        application=application,
+        created_by=user,
+        texts=content.pop("texts", {}),
+        overrides=content.pop("overrides", {}),
+        content=content,
+        **columns,
+    )
+
+
+def _history(push: PushHistory) -> Any:
+    return HistorySerializer(push).data
+
+
+def _idempotency_key(request: Request) -> str:
+    key: str = request.headers.get("Idempotency-Key", "")
+    if len(key) > 191 or not key.isprintable():
+        message = _("An idempotency key has 1 to 191 printable characters, such as a UUID.")
+        raise ValidationError({"Idempotency-Key": [message]}, code="wrong_value")
+    return key
+
+
+def _last_push(notification: Notification) -> PushHistory:
+    return notification.pushes.latest("pk")

@@ -1,0 +1,92 @@
+"""``POST <app key>/register-device`` and ``unregister-device``, as Kinvey has them."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
+from rest_framework import status
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from ...models import Application, Installation, Owner
+from ..base import IsKnown, PushView
+from ..fields import StrictSerializer
+from ..serializers.registration import RegistrationSerializer, UnregistrationSerializer
+from ..throttles import RegisterThrottle
+
+__all__ = ["RegisterDevice", "UnregisterDevice"]
+
+_DONE = OpenApiResponse(description="Done, now or before: the same request twice is one device.")
+_TOKEN = "01c5b7eec38298164e2f0b3b1f2c5a7c9e0d1a2b3c4d5e6f708192a3b4c5d6e7"  # noqa: S105
+
+
+class _RegistrationView(PushView):
+    permission_classes = [IsKnown]
+    throttle_classes = [RegisterThrottle]
+    body_limit: ClassVar[int] = 65_536
+    serializer_class: ClassVar[type[StrictSerializer]]
+
+    def read(
+        self, request: Request, app_key: str
+    ) -> tuple[Application, Owner | None, dict[str, Any]]:
+        """The application in the path, whose device it is, and what the body says."""
+        application = self.known_caller.application_named(app_key)
+        serializer = self.serializer_class(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        said = dict(serializer.validated_data)
+        said["device_type"] = said.pop("platform")
+        return application, self.known_caller.owner(said.pop("user_id", "")), said
+
+
+class RegisterDevice(_RegistrationView):
+    serializer_class = RegistrationSerializer
+
+    @extend_schema(
+        operation_id="register_device",
+        tags=["registration"],
+        request=RegistrationSerializer,
+        responses={204: _DONE},
+        examples=[
+            OpenApiExample(
+                "a client",
+                {"platform": "ios", "deviceId": _TOKEN, "channels": ["news"], "locale": "de-AT"},
+                request_only=True,
+            ),
+            OpenApiExample(
+                "a server, for one of its users",
+                {"platform": "ios", "deviceId": _TOKEN, "userId": "5058c666474f050906000001"},
+                request_only=True,
+            ),
+        ],
+    )
+    def post(self, request: Request, app_key: str) -> Response:
+        """Register a device, or tell what changed about it.
+
+        A device that comes back under another proved user moves to that user.
+        """
+        application, owner, said = self.read(request, app_key)
+        Installation.objects.register(application, owner=owner, **said)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class UnregisterDevice(_RegistrationView):
+    serializer_class = UnregistrationSerializer
+
+    @extend_schema(
+        operation_id="unregister_device",
+        tags=["registration"],
+        request=UnregistrationSerializer,
+        responses={204: _DONE},
+        examples=[
+            OpenApiExample("a client", {"platform": "ios", "deviceId": _TOKEN}, request_only=True),
+        ],
+    )
+    def post(self, request: Request, app_key: str) -> Response:
+        """Switch a device off and unbind it from its user.
+
+        With proved credentials only a device of that user; an unknown one is no error.
+        """
+        application, owner, said = self.read(request, app_key)
+        Installation.objects.unregister(application, owner=owner, **said)
+        return Response(status=status.HTTP_204_NO_CONTENT)

@@ -1,0 +1,119 @@
+"""Applications and devices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema, extend_schema_view
+from rest_framework import status
+from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from ...exceptions import InvalidRegistration
+from ...models import Application, Installation, Owner, Role
+from ..callers import Need
+from ..filters import ApplicationFilter, InstallationFilter
+from ..serializers.installations import (
+    ApplicationSerializer,
+    InstallationSerializer,
+    NewInstallationSerializer,
+)
+from ..serializers.registration import DetailsSerializer
+from .base import PushViewSet, chosen_application
+
+__all__ = ["ApplicationViewSet", "InstallationViewSet"]
+
+
+@extend_schema_view(
+    list=extend_schema(summary="The applications you may see"),
+    retrieve=extend_schema(summary="One application"),
+)
+@extend_schema(tags=["applications"])
+class ApplicationViewSet(ListModelMixin, RetrieveModelMixin[Application], PushViewSet[Application]):
+    queryset = Application.objects.order_by()
+    serializer_class = ApplicationSerializer
+    filterset_class = ApplicationFilter
+    lookup_field = "key"
+    lookup_url_kwarg = "key"
+    lookup_value_regex = "[^/\\x00]{1,191}"
+    needs = {"list": Need("view_application"), "retrieve": Need("view_application")}
+
+    def get_queryset(self) -> QuerySet[Application]:
+        if getattr(self, "swagger_fake_view", False):
+            return Application.objects.none()
+        return Application.objects.filter(pk__in=self.known_caller.application_ids)
+
+
+@extend_schema_view(
+    list=extend_schema(summary="Devices, newest first"),
+    retrieve=extend_schema(summary="One device"),
+)
+@extend_schema(tags=["installations"])
+class InstallationViewSet(
+    ListModelMixin, RetrieveModelMixin[Installation], PushViewSet[Installation]
+):
+    queryset = Installation.objects.select_related("application").prefetch_related("subscriptions")
+    serializer_class = InstallationSerializer
+    filterset_class = InstallationFilter
+    needs = {
+        "list": Need("view_installation"),
+        "retrieve": Need("view_installation"),
+        "create": Need("add_installation", Role.MANAGER),
+        "partial_update": Need("change_installation", Role.EDITOR),
+    }
+
+    @extend_schema(
+        summary="Register a device",
+        request=NewInstallationSerializer,
+        responses={
+            200: OpenApiResponse(InstallationSerializer, "It is registered, now or before.")
+        },
+        examples=[
+            OpenApiExample(
+                "a device of a user",
+                {"platform": "android", "token": "ex6xc3igTBI:APA91bG", "user": "42"},
+                request_only=True,
+            )
+        ],
+    )
+    def create(self, request: Request) -> Response:
+        """The same device twice is one row; what is left out stays as it was."""
+        serializer = NewInstallationSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        said = dict(serializer.validated_data)
+        application = chosen_application(self, said.pop("application", None))
+        return self._shown(_register(application, said))
+
+    @extend_schema(
+        summary="Change a device's channels or attributes",
+        request=DetailsSerializer,
+        responses={200: InstallationSerializer},
+        examples=[OpenApiExample("channels", {"channels": ["news", "sport"]}, request_only=True)],
+    )
+    def partial_update(self, request: Request, id: str) -> Response:
+        """Each replaces what was there before."""
+        installation = self.get_object()
+        self.check_role(installation.application)
+        serializer = DetailsSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        installation.change(**serializer.validated_data)
+        return self._shown(installation)
+
+    def _shown(self, installation: Installation) -> Response:
+        fresh = self.get_queryset().get(pk=installation.pk)
+        return Response(self.get_serializer(fresh).data, status=status.HTTP_200_OK)
+
+
+def _register(application: Application, said: dict[str, Any]) -> Installation:
+    user = said.pop("user", "")
+    owner = Owner.vouched(user) if user else None
+    try:
+        return Installation.objects.register(
+            application, device_type=said.pop("platform"), owner=owner, **said
+        )
+    except InvalidRegistration as error:
+        # here the fields have Python's names
+        error.field = {"deviceId": "token"}.get(error.field, error.field)
+        raise
