@@ -64,6 +64,9 @@ class Worker:
         self.stopping = False
         self._look_at = self._tick_at = self._plan_at = 0.0
         self._told = True
+        """Somebody submitted a push."""
+        self._more = False
+        """More batches may be due than were claimed."""
         self._close_ears = _listen(self.sender.selector, self._hear)
 
     def run(self) -> None:
@@ -81,11 +84,11 @@ class Worker:
     def drain(self, seconds: float) -> bool:
         """Work until nothing is due or ``seconds`` have passed; ``True`` when work is left."""
         ends = time.monotonic() + seconds
-        while time.monotonic() < ends and not self.stopping:
-            if not self.step() and not self.is_busy:
-                return False
+        left = True
+        while left and time.monotonic() < ends and not self.stopping:
+            left = self.step() or self.is_busy or self._more
         self.close()
-        return True
+        return left
 
     def step(self) -> bool:
         """One round; ``True`` when there was something new to do."""
@@ -93,10 +96,10 @@ class Worker:
         if now >= self._tick_at:
             self._tick_at = now + TICK
             tick()
-        found = self._find(now) if self._told or now >= self._look_at else False
+        found = self._find(now) if self._should_look(now) else False
         if self.plan is not None and (self.sender.wants_more() or now >= self._plan_at):
             self._plan(now)
-        self.sender.step(BUSY if self.is_busy else POLL)
+        self.sender.step(0.0 if self._should_look(now) else BUSY if self.is_busy else POLL)
         return found
 
     @property
@@ -114,8 +117,11 @@ class Worker:
         self._close_ears()
         self.sender.close(timeout=10.0)
 
+    def _should_look(self, now: float) -> bool:
+        return self._told or (self._more and self.sender.wants_more()) or now >= self._look_at
+
     def _find(self, now: float) -> bool:
-        """Look for a plan and for batches."""
+        """Look for a plan and for batches; whether there was a batch."""
         told, self._told, self._look_at = self._told, False, now + POLL
         if self.plan is None:
             self.plan = claim_plan(self.name)
@@ -126,14 +132,13 @@ class Worker:
         claimed = claim(self.name)
         for batch in claimed:
             self.sender.begin(batch)
-        # More may be due at once; without any, wait to be told.
-        self._told = bool(claimed) or self.plan is not None
-        return bool(claimed)
+        self._more = bool(claimed)
+        return self._more
 
     def _plan(self, now: float) -> None:
         """Plan the next batches; they are due, so look for them."""
         assert self.plan is not None
-        self._plan_at, self._told = now + PLAN, True
+        self._plan_at, self._more = now + PLAN, True
         if not self.plan.step():
             history = self.plan.history.pk
             self.plan = None
