@@ -16,7 +16,7 @@ from .server import Options, PortError, Server
 START_ERRORS = (PortError, StateError, EngineMissingError)
 """What may keep a simulator from starting; the message says what to do."""
 DEFAULT_PORT = 8443
-DEFAULT_STATE = Path(".simulator")
+DEFAULT_STATE = Path("var/simulator")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -55,10 +55,12 @@ class Authority:
     def issue_push_certificate(self, bundle_id: str, password: str) -> bytes:
         """Return a ``.p12`` laid out as Apple's push certificates for both environments are."""
         key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        friendly = f"Apple Push Services: {bundle_id}"
         name = x509.Name(
             [
                 x509.NameAttribute(NameOID.USER_ID, bundle_id),
-                x509.NameAttribute(NameOID.COMMON_NAME, f"Apple Push Services: {bundle_id}"),
+                # RFC 5280 allows 64 characters here.
+                x509.NameAttribute(NameOID.COMMON_NAME, friendly[:64]),
             ]
         )
         builder = self._leaf(name, key, ExtendedKeyUsageOID.CLIENT_AUTH)
@@ -70,8 +72,9 @@ class Authority:
             builder = builder.add_extension(x509.UnrecognizedExtension(oid, value), critical=False)
         certificate = self._sign(builder)
         encryption = serialization.BestAvailableEncryption(password.encode())
-        friendly = f"Apple Push Services: {bundle_id}".encode()
-        return pkcs12.serialize_key_and_certificates(friendly, key, certificate, None, encryption)
+        return pkcs12.serialize_key_and_certificates(
+            friendly.encode(), key, certificate, None, encryption
+        )
 
     def _leaf(
         self,
