@@ -18,7 +18,7 @@ from typing import Any
 from django.db import DatabaseError, close_old_connections, connections
 
 from .conf import alias
-from .delivery import Plan, Sender, claim, claim_plan, finish, worker_name
+from .delivery import Plan, Sender, claim, claim_plan, finish, preload, worker_name
 from .scheduler import tick
 
 __all__ = ["Worker", "wake"]
@@ -67,6 +67,7 @@ class Worker:
         """Somebody submitted a push."""
         self._more = False
         """More batches may be due than were claimed."""
+        preload()
         self._close_ears = _listen(self.sender.selector, self._hear)
 
     def run(self) -> None:
@@ -97,7 +98,7 @@ class Worker:
             self._tick_at = now + TICK
             tick()
         found = self._find(now) if self._should_look(now) else False
-        if self.plan is not None and (self.sender.wants_more() or now >= self._plan_at):
+        if self.plan and not found and (self.sender.wants_more() or now >= self._plan_at):
             self._plan(now)
         self.sender.step(0.0 if self._should_look(now) else BUSY if self.is_busy else POLL)
         return found

@@ -7,6 +7,7 @@ Faces use what is listed here; the worker uses :class:`Sender`, :func:`claim` an
 from .claims import claim, expire_leases
 from .clock import clock
 from .control import cancel, pause, resume
+from .lanes import preload
 from .opening import open_push
 from .planning import Plan, claim_plan
 from .progress import (
@@ -34,6 +35,7 @@ __all__ = [
     "finish",
     "open_push",
     "pause",
+    "preload",
     "progress",
     "resume",
     "worker_name",

@@ -8,14 +8,14 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
-from ..conf import push_settings
+from ..conf import alias, push_settings
 from ..exceptions import DjangoPushError, LockedSecret
 from ..messages import Account
-from ..models import PushBatch
+from ..models import Credential, PushBatch
 from ..providers.base import Channel, Provider, get_provider_class
 from .run import SHIFT, Run
 
-__all__ = ["Lane", "Unusable", "lane_key", "open_lane"]
+__all__ = ["Lane", "Unusable", "lane_key", "open_lane", "preload"]
 
 DOWN_FOR = 1.0
 """Seconds without a connection before the waiting batches are deferred: a reconnect is quicker."""
@@ -71,6 +71,14 @@ def _account(batch: PushBatch) -> Account:
         return credential.account()
     except LockedSecret as error:
         raise Unusable(error.message) from error
+
+
+def preload() -> None:
+    """Import the providers in use before the first push needs them: it takes 0.3 s."""
+    rows = Credential.objects.using(alias()).filter(is_active=True)
+    for name in {*rows.values_list("provider", flat=True), push_settings.REDIRECT_TO}:
+        if name in push_settings.PROVIDERS:
+            get_provider_class(name)
 
 
 class Lane:

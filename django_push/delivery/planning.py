@@ -70,6 +70,8 @@ class _Cursor:
     part: int = 0
     after: int = 0
     seq: int = 0
+    window: int = 0
+    """How many primary keys the next read spans; 0: as many as it wants rows."""
     ends_at: int = 0
     """The highest id when planning began: who registers later is not in this push."""
 
@@ -83,6 +85,7 @@ class _Cursor:
             "part": self.part,
             "after": self.after,
             "seq": self.seq,
+            "window": self.window,
             "ends_at": self.ends_at,
         }
 
@@ -127,19 +130,33 @@ class Plan:
     def _read(self, cursor: _Cursor, count: int) -> list[PushBatch]:
         """Up to ``count`` batches of the cursor's part; moves the cursor."""
         part = cursor.parts[cursor.part]
-        rows = self.rows(part).filter(pk__gt=cursor.after, pk__lte=cursor.ends_at)
         limit = count * self.size
-        ids = list(rows.order_by("pk").values_list("pk", flat=True)[:limit])
+        window = max(cursor.window, limit)
+        ends = min(cursor.after + window, cursor.ends_at)
+        rows = self.rows(part).filter(pk__gt=cursor.after, pk__lte=ends).order_by("pk")
+        ids = list(rows.values_list("pk", flat=True)[:limit])
         found = []
         for start in range(0, len(ids), self.size):
             chunk = ids[start : start + self.size]
             found.append(new_batch(self.history, part, chunk, cursor.seq, self.history.due_at))
             cursor.seq += 1
-        if len(ids) < limit:
-            cursor.part, cursor.after = cursor.part + 1, 0
-        else:
-            cursor.after = ids[-1]
+        self._move(cursor, ids, limit, ends)
         return found
+
+    @staticmethod
+    def _move(cursor: _Cursor, ids: list[int], limit: int, ends: int) -> None:
+        """On to where the next read begins.
+
+        Reads go by windows of the primary key, wider where devices are few: a keyset with LIMIT
+        alone lets the database choose to scan and sort everything for each page.
+        """
+        if len(ids) == limit:
+            cursor.after, cursor.window = ids[-1], max(cursor.window // 2, limit)
+        elif ends == cursor.ends_at:
+            cursor.part, cursor.after, cursor.window = cursor.part + 1, 0, 0
+        else:
+            cursor.after = ends
+            cursor.window = max(cursor.window, limit) * (4 if len(ids) < limit // 8 else 1)
 
     def rows(self, part: Part) -> QuerySet[Installation]:
         """The audience within a part. ``is_active`` is left to deliver: no index serves it."""
