@@ -71,6 +71,9 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         service = self._service
+        if self._last is not None and self._engine.is_over():
+            # Read and dropped: closing with unread data could take the last answers along.
+            return
         self._busy = True
         try:
             for stream, headers, body in self._engine.receive(data):
@@ -190,3 +193,6 @@ class Connection(asyncio.Protocol):
             return
         if data:
             self._transport.write(data)
+            if self._last is None and self._engine.is_over():
+                self._closed = True
+                self._transport.close()

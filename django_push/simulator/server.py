@@ -20,6 +20,8 @@ from .service import GOOGLE_LIMIT, Service
 HOST = "127.0.0.1"
 LOG_FLUSH = 0.25
 """Seconds after which the log file has what has happened."""
+TLS_GOODBYE = 1.0
+"""Seconds for which a closing connection waits for the client's part of TLS's goodbye."""
 _APNS = Door(name="apns")
 _SANDBOX = Door(name="sandbox", environment="sandbox")
 _FCM = Door(name="fcm", first_limit=GOOGLE_LIMIT, full_limit=GOOGLE_LIMIT)
@@ -121,10 +123,14 @@ class Server:
         listener: socket.socket,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        loop = asyncio.get_running_loop()
-        self._servers.append(
-            await loop.create_server(factory, sock=listener, ssl=tls, backlog=1024)
+        server = await asyncio.get_running_loop().create_server(
+            factory,
+            sock=listener,
+            ssl=tls,
+            backlog=1024,
+            ssl_shutdown_timeout=TLS_GOODBYE if tls else None,
         )
+        self._servers.append(server)
 
     def _connections(self, door: Door) -> Callable[[], Connection]:
         return lambda: Connection(self.service, door, self._make_engine)

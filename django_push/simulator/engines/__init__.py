@@ -53,6 +53,9 @@ class Engine(Protocol):
     def take(self) -> bytes:
         """Return the bytes to write."""
 
+    def is_over(self) -> bool:
+        """Tell whether the engine itself has ended the connection: nothing more can come."""
+
 
 class EngineMissingError(ImportError):
     """No HTTP/2 library is installed. The message says which to install."""

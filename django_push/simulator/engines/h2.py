@@ -117,6 +117,9 @@ class H2Engine:
         goaway, self._goaway = self._goaway, b""
         return (self._connection.data_to_send() or b"") + goaway
 
+    def is_over(self) -> bool:
+        return False  # h2 says so by an exception
+
 
 def _fields(event: RequestReceived) -> tuple[Header, ...]:
     return tuple((bytes(name), bytes(value)) for name, value in event.headers or ())

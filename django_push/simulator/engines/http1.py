@@ -76,6 +76,9 @@ class Http1Engine:
         self._outgoing.clear()
         return data
 
+    def is_over(self) -> bool:
+        return False
+
 
 def _parse_head(head: bytes) -> tuple[Header, ...]:
     first, *lines = head.split(b"\r\n")

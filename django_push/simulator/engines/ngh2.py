@@ -108,3 +108,6 @@ class Ngh2Engine:
             return bytes(self._connection.data_to_send())
         except ngh2.NGH2Error as error:
             raise EngineError(str(error)) from error
+
+    def is_over(self) -> bool:
+        return not (self._connection.want_read or self._connection.want_write)
