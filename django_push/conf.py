@@ -94,12 +94,17 @@ class PushSettings:
             return import_string(value)
         return value
 
+    @property
+    def given(self) -> dict[str, Any]:
+        """What the project set, without the defaults."""
+        return dict(getattr(settings, "DJANGO_PUSH", {}))
+
     def reload(self) -> None:
         self._values = None
 
     def _load(self) -> dict[str, Any]:
         if self._values is None:
-            given = getattr(settings, "DJANGO_PUSH", {})
+            given = self.given
             unknown = sorted(set(given) - set(DEFAULTS))
             if unknown:
                 raise ImproperlyConfigured(

@@ -23,7 +23,7 @@ from .exceptions import IdempotencyConflict, InvalidPush, NoCredentials, NotAllo
 from .messages import Account, Envelope, Message, PushType
 from .models import Application, Credential, IdempotencyKey, Installation, Notification, PushHistory
 from .providers.base import get_provider_class
-from .signals import pre_submit
+from .signals import pre_submit, push_submitted
 
 __all__ = ["AudienceCount", "PayloadSize", "check", "count", "payload_sizes", "push", "submit"]
 
@@ -52,17 +52,19 @@ def submit(
     """
     check(notification)
     with transaction.atomic(using=alias()):
+        remembered = None
         if idempotency_key:
-            known = _remember(notification, idempotency_key, idempotency_seconds)
-            if isinstance(known, PushHistory):
-                return known
+            remembered = _remember(notification, idempotency_key, idempotency_seconds)
+            if remembered.history is not None:
+                return remembered.history
         _take(notification)
         pre_submit.send(sender=Notification, notification=notification)
         history = open_push(notification, notification.send_at, source=source, by=by)
         plan_small(history)
-        if idempotency_key:
-            known.history = history
-            known.save(update_fields=["history"])
+        if remembered is not None:
+            remembered.history = history
+            remembered.save(update_fields=["history"])
+        push_submitted.send_robust(sender=PushHistory, history=history)
         _enqueue()
     return history
 
@@ -227,10 +229,8 @@ def count(application: Application, audience: Mapping[str, Any]) -> AudienceCoun
     )
 
 
-def _remember(
-    notification: Notification, key: str, seconds: int | None
-) -> IdempotencyKey | PushHistory:
-    """Take the key, or find the push that it stands for."""
+def _remember(notification: Notification, key: str, seconds: int | None) -> IdempotencyKey:
+    """Take the key, without a push; or find it, with the push that it stands for."""
     now = clock(alias()).now()
     lifetime = timedelta(seconds=push_settings.IDEMPOTENCY_SECONDS if seconds is None else seconds)
     digest = _digest(notification)
@@ -249,7 +249,7 @@ def _remember(
         raise IdempotencyConflict(
             "This idempotency key was used for another push. Use a new key for a new push."
         )
-    return known.history
+    return known
 
 
 def _digest(notification: Notification) -> str:

@@ -57,7 +57,7 @@ def _port(database: str) -> int:
 class Worker:
     """One process's loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, listen: bool = True) -> None:
         self.name = worker_name()
         self.sender = Sender(self.name)
         self.plan: Plan | None = None
@@ -68,7 +68,7 @@ class Worker:
         self._more = False
         """More batches may be due than were claimed."""
         preload()
-        self._close_ears = _listen(self.sender.selector, self._hear)
+        self._close_ears = _listen(self.sender.selector, self._hear) if listen else _no_ears
 
     def run(self) -> None:
         """Work until :meth:`stop`."""
@@ -83,12 +83,16 @@ class Worker:
         self.close()
 
     def drain(self, seconds: float) -> bool:
-        """Work until nothing is due or ``seconds`` have passed; ``True`` when work is left."""
-        ends = time.monotonic() + seconds
-        left = True
+        """Work until nothing is due or ``seconds`` have passed; ``True`` when work is left.
+
+        Can be called again: the connections to the providers stay open in between.
+        """
+        ends, left = time.monotonic() + seconds, True
+        self.sender.step(0.0)  # learn first which connections have ended since
         while left and time.monotonic() < ends and not self.stopping:
             left = self.step() or self.is_busy or self._more
-        self.close()
+        self._release_plan()
+        self.sender.release(timeout=5.0)
         return left
 
     def step(self) -> bool:
@@ -112,11 +116,15 @@ class Worker:
         self.stopping = True
 
     def close(self) -> None:
+        """Finish what is in flight, give back the rest, close the connections."""
+        self._release_plan()
+        self._close_ears()
+        self.sender.close(timeout=10.0)
+
+    def _release_plan(self) -> None:
         if self.plan is not None:
             self.plan.release()
             self.plan = None
-        self._close_ears()
-        self.sender.close(timeout=10.0)
 
     def _should_look(self, now: float) -> bool:
         return self._told or (self._more and self.sender.wants_more()) or now >= self._look_at
@@ -161,6 +169,10 @@ class _Ear:
         self._hear()
 
 
+def _no_ears() -> None:
+    """Nothing to close."""
+
+
 def _listen(selector: selectors.BaseSelector, hear: Callable[[], None]) -> Callable[[], None]:
     """Hear ``wake``; returns what closes the ear again."""
     if connections[alias()].vendor == "postgresql":
@@ -179,7 +191,7 @@ def _listen_to_datagrams(
         sock.bind(("127.0.0.1", _port(alias())))
     except OSError:
         sock.close()  # somebody else's port: the poll finds the work
-        return lambda: None
+        return _no_ears
 
     def clear() -> None:
         with contextlib.suppress(BlockingIOError):
@@ -201,7 +213,7 @@ def _listen_to_postgresql(
             cursor.execute(f"LISTEN {NOTIFY_CHANNEL}")
     except DatabaseError:
         wrapper.close()
-        return lambda: None
+        return _no_ears
     raw: Any = wrapper.connection
 
     def clear() -> None:

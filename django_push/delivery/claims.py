@@ -51,7 +51,8 @@ def _within_reason(
     rows: Iterable[tuple[int, int, int, int | None]],
 ) -> list[tuple[int, int, int, int | None]]:
     """The first rows that together have at most :data:`DEVICES`, and at least one."""
-    total, wanted = 0, []
+    total = 0
+    wanted: list[tuple[int, int, int, int | None]] = []
     for row in rows:
         total += row[1]
         if wanted and total > DEVICES:

@@ -177,7 +177,8 @@ class Plan:
                 return False
             batches().bulk_create(planned)
             for batch in to_send:
-                count_badges(self.history, unpack_ids(batch.ids, batch.first_id, batch.size))
+                ids = unpack_ids(bytes(batch.ids), batch.first_id, batch.size)
+                count_badges(self.history, ids)
         return True
 
 

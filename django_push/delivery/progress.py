@@ -118,7 +118,7 @@ def _by_credential(history: PushHistory) -> list[CredentialProgress]:
     credentials = Credential.objects.using(alias()).in_bulk(
         [row["credential"] for row in found if row["credential"]]
     )
-    return [_one(history, row, credentials.get(row["credential"])) for row in found]
+    return [_one(history, dict(row), credentials.get(row["credential"])) for row in found]
 
 
 def _one(

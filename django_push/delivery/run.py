@@ -118,7 +118,7 @@ class Run:
         position = key & _POSITION
         self.in_flight -= 1
         self.unwritten += 1
-        mark = STATUSES[result.status]
+        mark: int = STATUSES[result.status]
         if result.status is Status.UNKNOWN:
             result, mark = self._unanswered(position, result)
         if mark in ledger.FINAL:
@@ -127,7 +127,7 @@ class Run:
             self.outcomes[position] = mark
             self.open_results[position] = result
 
-    def fail(self, position: int, result: Result, mark: Mark = Mark.FAILED) -> None:
+    def fail(self, position: int, result: Result, mark: int = Mark.FAILED) -> None:
         """A final outcome that is not "accepted"."""
         self.outcomes[position] = mark
         self.open_results.pop(position, None)
@@ -188,7 +188,7 @@ class Run:
             self.outcomes[place[pk]] = mark
             self.unwritten += 1
 
-    def _unanswered(self, position: int, result: Result) -> tuple[Result, Mark | int]:
+    def _unanswered(self, position: int, result: Result) -> tuple[Result, int]:
         before = self.outcomes[position]
         times = before - Mark.UNKNOWN + 2 if self._is_unknown(before) else 1
         if times >= MAX_UNKNOWN:

@@ -103,15 +103,24 @@ class Sender:
                 lane.watch()
         self._write()
 
-    def close(self, timeout: float) -> None:
-        """Stop taking new devices, wait for answers, and give the rest back to the queue."""
+    def release(self, timeout: float) -> None:
+        """Hand over no more, wait up to ``timeout`` seconds for answers, give back the rest.
+
+        The connections stay open for the next time.
+        """
+        for lane in self._lanes.values():
+            lane.waiting.clear()
         for run in self.runs.values():
             run.released = True
         ends = time.monotonic() + timeout
         while any(run.in_flight for run in self.runs.values()) and time.monotonic() < ends:
             self.step(0.05)
+        self._write()
+
+    def close(self, timeout: float) -> None:
+        """:meth:`release`, then close the connections: what they still owe is unknown."""
+        self.release(timeout)
         for lane in self._lanes.values():
-            lane.waiting.clear()
             lane.channel.close()
             lane.collect(self.runs)
         for run in self.runs.values():

@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
@@ -59,7 +59,7 @@ def settle(run: Run, owner: str) -> bool:
         return False
     _judge(run)
     now = clock(alias()).now()
-    changes = {
+    changes: dict[str, Any] = {
         "outcomes": bytes(run.outcomes),
         "crashes": 0,
         "lease_owner": "",
@@ -155,7 +155,7 @@ def _switch_off(dead: list[Failure]) -> set[int]:
     return gone
 
 
-def _is_dead(failure: Failure, current_hash: str, last_seen_at: Any) -> bool:
+def _is_dead(failure: Failure, current_hash: str | None, last_seen_at: datetime) -> bool:
     since = failure.result.invalid_since
     same = current_hash == address_hash(failure.address)
     return same and (since is None or since > last_seen_at + SEEN_SINCE)
@@ -214,10 +214,11 @@ def _later(run: Run) -> dict[str, Any]:
     """When the open devices of a batch are due again."""
     if run.pause_reason or run.stopped == State.PAUSED:
         return {"claim_at": None, "pause_reason": run.pause_reason[:191]}
+    changes: dict[str, Any] = {}
     if run.released:
-        delay, changes = 0.0, {}
+        delay = 0.0
     elif run.deferred:
-        delay, changes = run.deferred[0], {}
+        delay = run.deferred[0]
     else:
         delay, changes = _backoff(run), {"retries": run.batch.retries + 1}
     due = clock(alias()).now() + timedelta(seconds=delay)
@@ -227,8 +228,9 @@ def _later(run: Run) -> dict[str, Any]:
 def _backoff(run: Run) -> float:
     """Seconds: exponential with jitter, never less than the provider asked for."""
     asked = max((r.retry_after or 0.0 for r in run.open_results.values()), default=0.0)
-    grown = push_settings.RETRY_SECONDS * 2**run.batch.retries
-    return max(asked, min(grown, push_settings.RETRY_MAX_SECONDS) * random.uniform(0.75, 1.25))  # noqa: S311
+    longest: float = push_settings.RETRY_MAX_SECONDS
+    grown: float = push_settings.RETRY_SECONDS * 2.0**run.batch.retries
+    return max(asked, min(grown, longest) * random.uniform(0.75, 1.25))  # noqa: S311  (jitter)
 
 
 def _total(history: PushHistory) -> None:

@@ -27,7 +27,15 @@ from .apns_payload import PAYLOAD_LIMIT, build, limit_for
 from .apns_token import TokenAuthorization
 from .base import CredentialFile, Field, Preview
 from .clientcert import load_client_certificate
-from .http2 import Authorization, Http2Provider, Prepared, decoded, new_context, retry_after
+from .http2 import (
+    Authorization,
+    Http2Provider,
+    Prepared,
+    by_status,
+    decoded,
+    new_context,
+    retry_after,
+)
 
 __all__ = ["REASONS", "ApnsProvider"]
 
@@ -170,7 +178,9 @@ class ApnsProvider(Http2Provider[ApnsPrepared]):
     def payload_size(self, envelope: Envelope) -> int:
         return len(build(envelope, self.account.topic)[1])
 
-    def requests(self, prepared: ApnsPrepared, devices: Iterable[Device]) -> list[Request]:
+    def requests(
+        self, prepared: ApnsPrepared, devices: Iterable[tuple[int, str, int]]
+    ) -> list[Request]:
         """``apns-id`` is the push's id with the installation's number in its last group, so that
         a repeat bears the same id and Apple's console finds it."""
         heads, id_format, body = _PATH_HEADS, prepared.id_format, prepared.body
@@ -191,11 +201,11 @@ class ApnsProvider(Http2Provider[ApnsPrepared]):
     def read(self, answer: Answer) -> Result:
         said = decoded(answer.body)
         reason = str(said.get("reason") or f"HTTP {answer.status}")
-        status = REASONS.get(reason) or _by_status(answer.status, "reason" in said)
+        status = REASONS.get(reason) or by_status(answer.status)
         return Result(
             status,
             reason,
-            "" if "reason" in said else answer.body[:200].decode("utf-8", "replace"),
+            "" if said else answer.body[:200].decode("utf-8", "replace"),
             retry_after=_wait(reason, answer),
             invalid_since=_moment(said.get("timestamp")) if answer.status == 410 else None,
         )
@@ -255,13 +265,6 @@ def _check_certificate(found: PushCertificate, account: Account) -> None:
             code="wrong_topic",
             field="topic",
         )
-
-
-def _by_status(status: int, has_reason: bool) -> Status:
-    """For answers without a known reason: a proxy's, or a new one of Apple's."""
-    if status >= 500 or (status == 429 and not has_reason):
-        return Status.DEFERRED
-    return Status.FAILED
 
 
 def _wait(reason: str, answer: Answer) -> float | None:

@@ -75,13 +75,13 @@ def read_file(name: str, content: bytes, password: str) -> CredentialFile:
 
     Raises :class:`~django_push.exceptions.InvalidCredential`.
     """
-    if b"-----BEGIN " in content:
-        return _read_pem(name, content, password)
     if content.lstrip()[:1] == b"{":
         raise InvalidCredential(
             _("This is a JSON file, as Google gives out. Apple needs a .p8, .p12 or .pem file."),
             code="wrong_file",
         )
+    if b"-----BEGIN " in content:
+        return _read_pem(name, content, password)
     if b"<plist" in content:
         raise InvalidCredential(
             _("This is a provisioning profile. Upload a .p8 key or a push certificate instead."),

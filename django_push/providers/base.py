@@ -127,7 +127,7 @@ class Channel(Generic[PreparedT]):
         """How many more devices it takes right now."""
         raise NotImplementedError
 
-    def send(self, prepared: PreparedT, devices: Sequence[Device]) -> None:
+    def send(self, prepared: PreparedT, devices: Sequence[tuple[int, str, int]]) -> None:
         """Hand over at most :meth:`room` devices of one prepared message.
 
         The pipeline gives plain tuples in the order of :class:`Device`: naming them would cost
@@ -245,12 +245,12 @@ class BlockingChannel(Channel[PreparedT]):
 
     def __init__(self, provider: BlockingProvider[PreparedT]) -> None:
         self._provider = provider
-        self._waiting: list[tuple[PreparedT, Sequence[Device]]] = []
+        self._waiting: list[tuple[PreparedT, Sequence[tuple[int, str, int]]]] = []
 
     def room(self) -> int:
         return max(self._provider.batch - self.in_flight, 0)
 
-    def send(self, prepared: PreparedT, devices: Sequence[Device]) -> None:
+    def send(self, prepared: PreparedT, devices: Sequence[tuple[int, str, int]]) -> None:
         self._waiting.append((prepared, devices))
         self.in_flight += len(devices)
 

@@ -23,7 +23,7 @@ from ..messages import Account, Device, Envelope, Result, Status
 from .base import CredentialFile, Field, Preview
 from .fcm_credential import PROJECT_ID, load_secret, read_file
 from .fcm_payload import PAYLOAD_LIMIT, build, size
-from .http2 import Authorization, Http2Provider, Prepared, decoded, retry_after
+from .http2 import Authorization, Http2Provider, Prepared, by_status, decoded, retry_after
 from .oauth import ServiceAccountAuthorization
 from .payload import dumps
 
@@ -99,7 +99,9 @@ class FcmProvider(Http2Provider[Prepared]):
     def payload_size(self, envelope: Envelope) -> int:
         return size(build(envelope))
 
-    def requests(self, prepared: Prepared, devices: Iterable[Device]) -> list[Request]:
+    def requests(
+        self, prepared: Prepared, devices: Iterable[tuple[int, str, int]]
+    ) -> list[Request]:
         """The token is spliced in, so that a message is serialised once for all devices."""
         rest = prepared.body
         _check_splice(devices := list(devices))
@@ -163,7 +165,7 @@ def _target(address: str) -> tuple[bytes, bytes]:
     return b"fid", address[len(FID) :].encode("ascii")
 
 
-def _check_splice(devices: Sequence[Device]) -> None:
+def _check_splice(devices: Sequence[tuple[int, str, int]]) -> None:
     """One look at all addresses: none may end the JSON string that it is put into."""
     joined = "".join([address for _, address, _ in devices])
     if '"' in joined or "\\" in joined:
@@ -181,6 +183,4 @@ def _verdict(
     if reason == "INVALID_ARGUMENT" and is_fcm and _BAD_TOKEN.search(message):
         violations = any(each.get("fieldViolations") for each in details)
         return Status.REJECTED if violations else Status.UNREGISTERED
-    if reason in REASONS:
-        return REASONS[reason]
-    return Status.DEFERRED if status >= 500 or status == 429 else Status.FAILED
+    return REASONS.get(reason) or by_status(status)

@@ -33,6 +33,7 @@ __all__ = [
     "OwnedClient",
     "Prepared",
     "RefusedChannel",
+    "by_status",
     "decoded",
     "open_client",
     "retry_after",
@@ -105,7 +106,9 @@ class Http2Provider(Provider[PreparedT]):
         """How a new channel proves who it is. ``owner`` belongs on a client of its own."""
         return Authorization()
 
-    def requests(self, prepared: PreparedT, devices: Iterable[Device]) -> list[Request]:
+    def requests(
+        self, prepared: PreparedT, devices: Iterable[tuple[int, str, int]]
+    ) -> list[Request]:
         """One request per device; called in the hot loop.
 
         Raises ``ValueError`` when any address would damage a request.
@@ -152,7 +155,7 @@ class Http2Channel(Channel[PreparedT]):
             return 0
         return self._client.room()
 
-    def send(self, prepared: PreparedT, devices: Sequence[Device]) -> None:
+    def send(self, prepared: PreparedT, devices: Sequence[tuple[int, str, int]]) -> None:
         try:
             requests = self._provider.requests(prepared, devices)
         except (ValueError, IndexError):
@@ -219,7 +222,7 @@ class Http2Channel(Channel[PreparedT]):
             template = self._templates[headers] = Template(self._pseudo, proof + headers)
         return template
 
-    def _usable(self, devices: Sequence[Device]) -> list[Device]:
+    def _usable(self, devices: Sequence[tuple[int, str, int]]) -> list[Device]:
         usable = []
         for device in map(Device._make, devices):
             try:
@@ -242,7 +245,7 @@ class RefusedChannel(Channel[PreparedT], Generic[PreparedT]):
     def room(self) -> int:
         return 0
 
-    def send(self, prepared: PreparedT, devices: Sequence[Device]) -> None:
+    def send(self, prepared: PreparedT, devices: Sequence[tuple[int, str, int]]) -> None:
         raise RuntimeError("This channel has no room: look at room() before send().")
 
     def take(self) -> Outcome:
@@ -280,6 +283,11 @@ def new_context(ca_file: str | None) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["h2"])
     return context
+
+
+def by_status(status: int) -> Status:
+    """For answers without a known reason: a proxy's, or a new one of the vendor's."""
+    return Status.DEFERRED if status >= 500 or status == 429 else Status.FAILED
 
 
 def decoded(body: bytes) -> dict[str, Any]:

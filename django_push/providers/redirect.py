@@ -20,6 +20,7 @@ import orjson
 from ..conf import push_settings
 from ..messages import Account, Device, Envelope, Result, Status
 from .base import BlockingProvider, Preview, Provider, get_provider_class
+from .payload import dumps
 
 __all__ = ["Delivery", "RedirectProvider"]
 
@@ -111,14 +112,16 @@ class _PlainProvider(Provider[dict[str, Any]]):
     network = "*"
 
     def prepare(self, envelope: Envelope) -> dict[str, Any]:
-        return {
+        content = {
             **envelope.message.to_content(),
             "push_id": envelope.push_id,
             "expires_at": envelope.expires_at,
         }
+        plain: dict[str, Any] = orjson.loads(dumps(content))
+        return plain
 
     def payload_size(self, envelope: Envelope) -> int:
-        return len(orjson.dumps(self.prepare(envelope)))
+        return len(dumps(self.prepare(envelope)))
 
     def preview(self, prepared: dict[str, Any], device: Device) -> Preview:
         return Preview({}, prepared)

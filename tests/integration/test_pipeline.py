@@ -24,6 +24,7 @@ def at_home(settings):
 def work() -> None:
     worker = Worker()
     worker.drain(20)
+    worker.close()
 
 
 def test_everyone_gets_it_once(application, device):

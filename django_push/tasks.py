@@ -1,0 +1,71 @@
+"""Celery: tasks that wake, never tasks that carry.
+
+A task names no push and no batch: the database is the queue of record. A lost task, a doubled
+one, an empty broker change nothing; ``tick`` in the beat schedule finds what nobody told of::
+
+    DJANGO_PUSH = {"DISPATCHER": "django_push.tasks.wake"}
+    CELERY_BEAT_SCHEDULE = {"push": {"task": "django_push.tick", "schedule": 5.0}}
+
+Run the workers with the prefork pool: the sender is made after the fork, one per process, and
+blocks on sockets of its own, so gevent and eventlet would starve every other task.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+
+from celery import shared_task
+from django.core.exceptions import ImproperlyConfigured
+
+from . import scheduler
+from .worker import Worker
+
+__all__ = ["drain", "tick", "wake"]
+
+SECONDS = 30.0
+"""How long one task sends before it queues itself again, so that other tasks get their turn."""
+
+
+def wake(database: str) -> None:
+    """Queue one wake-up; a ``DISPATCHER``. A broker that is down is found out within a second."""
+    drain.apply_async(retry=False, expires=SECONDS * 4)
+
+
+@shared_task(name="django_push.drain", ignore_result=True)
+def drain() -> None:
+    """Plan and send until nothing is due or 30 s have passed."""
+    if not _one.acquire(blocking=False):
+        return  # this process is draining already
+    try:
+        left = _worker().drain(SECONDS)
+    finally:
+        _one.release()
+    if left:
+        drain.apply_async(retry=False)
+
+
+@shared_task(name="django_push.tick", ignore_result=True)
+def tick() -> None:
+    """Beat's part: find due work and silent workers, and wake somebody if there is something."""
+    if scheduler.tick():
+        drain.apply_async(retry=False, expires=SECONDS * 4)
+
+
+_one = threading.Lock()
+_workers: dict[int, Worker] = {}
+
+
+def _worker() -> Worker:
+    """This process's worker: made after the fork, kept with its connections."""
+    if "gevent" in sys.modules or "eventlet" in sys.modules:
+        raise ImproperlyConfigured(
+            "django_push sends with blocking sockets of its own: start the Celery worker with "
+            "--pool=prefork (or solo), not gevent or eventlet."
+        )
+    pid = os.getpid()
+    if pid not in _workers:
+        _workers.clear()
+        _workers[pid] = Worker(listen=False)
+    return _workers[pid]
