@@ -1,0 +1,26 @@
+"""The console: Django's admin, with a composer, a live report and a home page for pushes.
+
+Every row, choice and count that a page shows comes from ``Application.objects.visible_to(user)``,
+by one mixin: :class:`~django_push.admin.visibility.VisibleAdmin`.
+"""
+
+from .apikey import ApiKeyAdmin
+from .application import ApplicationAdmin
+from .credential import CredentialAdmin
+from .failures import DeliveryFailureAdmin
+from .history import PushHistoryAdmin
+from .installation import InstallationAdmin
+from .ledger import IdempotencyKeyAdmin, PushBatchAdmin
+from .notification import NotificationAdmin
+
+__all__ = [
+    "ApiKeyAdmin",
+    "ApplicationAdmin",
+    "CredentialAdmin",
+    "DeliveryFailureAdmin",
+    "IdempotencyKeyAdmin",
+    "InstallationAdmin",
+    "NotificationAdmin",
+    "PushBatchAdmin",
+    "PushHistoryAdmin",
+]

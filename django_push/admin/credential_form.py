@@ -1,0 +1,164 @@
+"""The form in which staff upload a provider's file and type what it does not say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from ..exceptions import InvalidCredential, LockedSecret
+from ..models import Credential
+from ..providers.base import CredentialFile, Field, Provider, get_provider_class, known_providers
+
+__all__ = ["MAX_FILE", "CredentialForm", "field_key", "typed_fields"]
+
+MAX_FILE = 64 * 1024
+"""Bytes. No key or certificate is near it."""
+
+
+def accounts() -> dict[str, type[Provider[Any]]]:
+    """The providers that need an account, by name."""
+    return {name: cls for name, cls in known_providers().items() if cls.needs_account}
+
+
+def field_key(provider: str, name: str) -> str:
+    return f"{provider}-{name}"
+
+
+def typed_fields() -> Iterator[tuple[str, Field, type[Provider[Any]]]]:
+    """Every field of every provider, with its name in the form."""
+    for provider, cls in accounts().items():
+        for spec in cls.fields:
+            yield field_key(provider, spec.name), spec, cls
+
+
+class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]
+    """Nothing becomes a credential that the provider's own class has not read."""
+
+    file = forms.FileField(
+        label=gettext_lazy("File"),
+        required=False,
+        widget=forms.FileInput(attrs={"data-drop": ""}),
+    )
+    password = forms.CharField(
+        label=gettext_lazy("Password of the file"),
+        required=False,
+        strip=False,
+        widget=forms.PasswordInput(attrs={"class": "vTextField", "autocomplete": "off"}),
+        help_text=gettext_lazy(
+            "The one typed when the .p12 was exported. Empty when there is none."
+        ),
+    )
+
+    class Meta:
+        model = Credential
+        fields = ("application", "provider", "name", "environment", "is_active")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "provider" in self.fields:
+            choices = [(name, cls.verbose_name) for name, cls in accounts().items()]
+            widget = forms.Select(attrs={"data-provider-choice": ""})
+            self.fields["provider"] = forms.ChoiceField(
+                label=gettext_lazy("Provider"), choices=choices, widget=widget
+            )
+        if "file" in self.fields:
+            self.fields["file"].help_text = self._file_help()
+        if self.instance.pk and not self.instance.is_locked:
+            self._fill_in()
+
+    def _file_help(self) -> str:
+        mine = [cls for name, cls in accounts().items() if self.instance.provider in ("", name)]
+        # a set, since two providers of one vendor read the same file
+        helps = dict.fromkeys(f"{cls.verbose_name}: {_(cls.file_help)}" for cls in mine)
+        return " ".join(helps) + " " + _("At most 64 kB.")
+
+    def _fill_in(self) -> None:
+        account = self.instance.account()
+        for name, spec, cls in typed_fields():
+            if cls.name == self.instance.provider and name in self.fields:
+                self.fields[name].initial = spec.value_in(account)
+
+    def clean_file(self) -> Any:
+        uploaded = self.cleaned_data["file"]
+        if uploaded is None and not self.instance.pk:
+            raise forms.ValidationError(_("Choose the file that the provider gave you."))
+        if uploaded is not None and uploaded.size > MAX_FILE:
+            raise forms.ValidationError(_("This file has more than 64 kB: it is no credential."))
+        return uploaded
+
+    def _post_clean(self) -> None:
+        super()._post_clean()  # type: ignore[misc]
+        if not self.errors:
+            self._take()
+
+    def _take(self) -> None:
+        """Let the provider read the file, and look at everything together."""
+        instance = self.instance
+        provider = get_provider_class(instance.provider)
+        try:
+            found = self._read(provider)
+            if found is not None:
+                typed = {spec.name for spec in provider.fields}
+                instance.public = {k: v for k, v in instance.public.items() if k in typed}
+                instance.take_file(found)
+            self._take_typed(provider)
+            provider.validate_account(instance.account())
+        except InvalidCredential as error:
+            self.add_error(self._place(provider, error.field), error.message)
+        except LockedSecret:
+            self.add_error(
+                "file", _("No key of this server opens the stored secret: upload the file again.")
+            )
+
+    def _read(self, provider: type[Provider[Any]]) -> CredentialFile | None:
+        uploaded = self.cleaned_data.get("file")
+        if uploaded is None:
+            return None
+        return provider.read_file(
+            uploaded.name, uploaded.read(), self.cleaned_data.get("password", "")
+        )
+
+    def _take_typed(self, provider: type[Provider[Any]]) -> None:
+        """What was typed now wins over the file; what stood in the form already does not, or the
+        id of the former key would come with the new one."""
+        instance = self.instance
+        public = dict(instance.public)
+        for spec in provider.fields:
+            name = field_key(provider.name, spec.name)
+            if name not in self.changed_data:
+                continue
+            value = str(self.cleaned_data.get(name) or "").strip()
+            if spec.name == "topic":
+                instance.topic = value
+            else:
+                public[spec.name] = value
+        instance.public = public
+
+    def _place(self, provider: type[Provider[Any]], field: str) -> str | None:
+        """The form's field for the one that a provider names."""
+        for name in (field_key(provider.name, field), field, "file"):
+            if name in self.fields:
+                return name
+        return None
+
+
+def with_typed_fields(only: str = "") -> type[CredentialForm]:
+    """The form with the fields of all providers, or of ``only`` one."""
+    extra: dict[str, Any] = {}
+    for name, spec, cls in typed_fields():
+        if only in ("", cls.name):
+            label = _(spec.label) if only else f"{_(spec.label)} ({cls.verbose_name})"
+            extra[name] = forms.CharField(
+                label=label,
+                required=False,
+                max_length=191,
+                help_text=_(spec.help) if spec.help else "",
+                widget=forms.TextInput(
+                    attrs={"class": "vTextField", "autocomplete": "off", "data-of": cls.name}
+                ),
+            )
+    return type("CredentialForm", (CredentialForm,), extra)

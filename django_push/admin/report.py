@@ -1,0 +1,301 @@
+"""What the report of a push shows: figures, reasons, credentials, and what was sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib.admin.models import LogEntry
+from django.contrib.contenttypes.models import ContentType
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from ..audience import Audience
+from ..delivery import Progress, ReasonCount, failure_reasons, progress
+from ..models import Notification, PushHistory, State
+from .bars import Bar, Segment
+from .reasons import Explanation, explain, skipped_word
+from .words import duration, moment, number, of_devices, provider_name, state_pill
+
+__all__ = ["Report"]
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One large number with its name and a word about it."""
+
+    label: str
+    value: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """Devices not reached for one reason."""
+
+    found: ReasonCount
+    link: str
+
+    @property
+    def explanation(self) -> Explanation:
+        return explain(self.found.provider, self.found.status, self.found.reason)
+
+    @property
+    def vendor_word(self) -> str:
+        return f"{self.found.reason or self.found.status} · {provider_name(self.found.provider)}"
+
+    @property
+    def devices(self) -> str:
+        return number(self.found.count)
+
+    @property
+    def done(self) -> str:
+        """What was done about it."""
+        off = self.found.switched_off
+        if not off or off == self.found.count:
+            return ""
+        words = ngettext("%s of them was switched off.", "%s of them were switched off.", off)
+        return words % number(off)
+
+
+@dataclass(frozen=True, slots=True)
+class Through:
+    """The part of one credential."""
+
+    name: str
+    link: str
+    devices: str
+    accepted: str
+    not_reached: str
+    bar: Bar
+    paused: str
+
+
+class Report:
+    """One push, as of now."""
+
+    def __init__(self, history: PushHistory) -> None:
+        self.history = history
+        self.now: Progress = progress(history)
+
+    @property
+    def pill(self) -> SafeString:
+        return state_pill(self.history)
+
+    @property
+    def over(self) -> bool:
+        return self.history.finished_at is not None
+
+    @property
+    def begun(self) -> bool:
+        return self.history.state != State.SCHEDULED
+
+    @property
+    def sentence(self) -> str:
+        """The first line, read aloud by a screen reader whenever it changes."""
+        history, now = self.history, self.now
+        if not self.begun:
+            return _("It goes out at %s.") % moment(history.due_at)
+        if history.state == State.NOBODY:
+            return _("Nobody was there to send to.")
+        if self.over:
+            return self._at_the_end()
+        parts = [f"{now.percent} %"]
+        if history.state == State.SENDING and now.speed:
+            parts.append(_("%s a second") % of_devices(round(now.speed)))
+            left = _left(now)
+            parts += [left] if left else []
+        if history.state == State.PAUSED and history.detail:
+            parts.append(history.detail)
+        return " · ".join(parts)
+
+    def _at_the_end(self) -> str:
+        seconds = self.now.seconds
+        took = _("less than a second") if seconds < 1 else duration(seconds)
+        parts = [f"{self.now.percent} %", _("took %s") % took]
+        return " · ".join([*parts, self.history.detail] if self.history.detail else parts)
+
+    @property
+    def bar(self) -> Bar:
+        now = self.now
+        waiting = "warn" if self.history.state == State.PAUSED or now.paused else "wait"
+        return Bar(
+            [
+                Segment("ok", now.successes),
+                Segment("bad", now.failures),
+                Segment(waiting, now.open),
+            ]
+        )
+
+    @property
+    def key(self) -> list[tuple[str, str, str]]:
+        """Colour, word, number: what the bar's colours mean."""
+        now = self.now
+        waiting = "warn" if self.history.state == State.PAUSED or now.paused else "wait"
+        rows = [
+            ("ok", _("Accepted"), now.successes),
+            ("bad", _("Not reached"), now.failures),
+            (waiting, _("Waiting"), now.open),
+        ]
+        return [(tone, word, number(count)) for tone, word, count in rows if count or tone == "ok"]
+
+    @property
+    def figures(self) -> list[Figure]:
+        now = self.now
+        tried = now.successes + now.failures
+        rate = f"{100 * now.failures / tried:.1f}" if tried else "0"
+        counted = _("devices") if now.planned else _("devices so far; still being counted")
+        return [
+            Figure(_("Audience"), number(now.devices), counted),
+            Figure(_("Accepted"), number(now.successes), _("by Apple, Google or the like")),
+            Figure(_("Not reached"), number(now.failures), _("%s %% of those tried") % rate),
+            Figure(
+                _("Switched off"),
+                number(now.switched_off),
+                _("part of “not reached”: the app is no longer there"),
+            ),
+        ]
+
+    @property
+    def left_out(self) -> list[str]:
+        rows = self.now.skipped_reasons.items()
+        return [f"{of_devices(count)} {skipped_word(reason)}." for reason, count in rows]
+
+    @property
+    def why(self) -> list[Why]:
+        page = reverse("admin:django_push_deliveryfailure_changelist")
+        return [
+            Why(row, f"{page}?{urlencode({'push': self.history.pk, 'reason': row.reason})}")
+            for row in failure_reasons(self.history)
+        ]
+
+    @property
+    def through(self) -> list[Through]:
+        return [_through(part) for part in self.now.credentials]
+
+    @property
+    def paused(self) -> list[dict[str, Any]]:
+        """Credentials that the guard paused: what the provider said, and where to mend it."""
+        rows = []
+        for credential, reason in self.now.paused:
+            word = reason.split(" ")[0]
+            rows.append(
+                {
+                    "credential": credential or _("a deleted credential"),
+                    "link": _credential_page(credential),
+                    "reason": reason,
+                    "explanation": explain("", "unauthorized", word),
+                }
+            )
+        return rows
+
+    @property
+    def waiting(self) -> str:
+        return of_devices(self.now.open)
+
+    @property
+    def can_pause(self) -> bool:
+        return self.history.state == State.SENDING and not self.over
+
+    @property
+    def can_resume(self) -> bool:
+        return not self.over and (self.history.state == State.PAUSED or bool(self.now.paused))
+
+    @property
+    def can_stop(self) -> bool:
+        return not self.over and self.history.state != State.CANCELLED
+
+    @property
+    def sent(self) -> list[tuple[str, str]]:
+        """What was sent, from the frozen copy."""
+        content = self.history.content
+        message = content["message"]
+        rows = [(_("Audience"), Audience.from_json(content["audience"]).in_words())]
+        if message.get("texts"):
+            rows.append((_("Languages"), ", ".join(sorted(message["texts"]))))
+        names = {"link": _("Opens"), "sound": _("Sound"), "collapse_id": _("Replaces")}
+        rows += [(label, message[name]) for name, label in names.items() if message.get(name)]
+        if message.get("data"):
+            rows.append((_("Data"), ", ".join(message["data"])))
+        if content.get("expires_at"):
+            end = datetime.fromtimestamp(content["expires_at"], tz=timezone.get_current_timezone())
+            rows.append((_("Gives up"), moment(end)))
+        rows.append((_("Push id"), str(self.history.public_id)))
+        by = _("%(source)s, by %(name)s")
+        source = self.history.source or _("unknown")
+        words = {"source": source, "name": self.history.sent_by}
+        rows.append((_("Sent from"), by % words if self.history.sent_by else source))
+        return rows
+
+    @property
+    def message(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.history.content["message"]
+        return found
+
+    @property
+    def log(self) -> list[tuple[str, str]]:
+        """Who did what, newest first."""
+        history = self.history
+        rows = [(row.action_time, _log_line(row)) for row in _entries(history)]
+        if history.started_at:
+            rows.append((history.started_at, _("First device reached")))
+        if history.finished_at:
+            rows.append((history.finished_at, _("Finished")))
+        return [(moment(when), line) for when, line in sorted(rows, reverse=True)][:30]
+
+
+def _left(now: Progress) -> str:
+    if not now.planned or now.speed <= 0 or not now.open:
+        return ""
+    return _("about %s left") % duration(now.open / now.speed + 1)
+
+
+def _through(part: Any) -> Through:
+    waiting = part.devices - part.successes - part.failures
+    name = provider_name(part.provider)
+    if part.credential is not None:
+        name = f"{name} “{part.credential}”"
+    return Through(
+        name=name,
+        link=_credential_page(part.credential),
+        devices=number(part.devices),
+        accepted=number(part.successes),
+        not_reached=number(part.failures),
+        bar=Bar(
+            [
+                Segment("ok", part.successes),
+                Segment("bad", part.failures),
+                Segment("warn" if part.paused else "wait", waiting),
+            ]
+        ),
+        paused=part.paused,
+    )
+
+
+def _credential_page(credential: Any) -> str:
+    if credential is None:
+        return ""
+    return reverse("admin:django_push_credential_change", args=[credential.pk])
+
+
+def _entries(history: PushHistory) -> list[LogEntry]:
+    kinds = ContentType.objects.get_for_models(PushHistory, Notification)
+    of_push = LogEntry.objects.filter(
+        content_type=kinds[PushHistory], object_id=str(history.pk)
+    ).select_related("user")
+    of_text = LogEntry.objects.filter(
+        content_type=kinds[Notification],
+        object_id=str(history.notification_id),
+        action_time__lt=history.created_at,
+    ).select_related("user")
+    return [*of_push[:20], *of_text[:10]]
+
+
+def _log_line(row: LogEntry) -> str:
+    what = row.get_change_message() or str(row)
+    return f"{row.user}: {what}"

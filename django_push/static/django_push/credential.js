@@ -1,0 +1,53 @@
+/* The credential's form: only the fields of the chosen provider; a file may be dropped; a test. */
+(() => {
+  "use strict";
+  const choice = document.querySelector("[data-provider-choice]");
+  function narrow() {
+    document.querySelectorAll("[data-of]").forEach((input) => {
+      input.closest(".form-row").hidden = Boolean(choice) && input.dataset.of !== choice.value;
+    });
+  }
+  if (choice) { choice.addEventListener("change", narrow); narrow(); }
+
+  const file = document.querySelector("[data-drop]");
+  if (file) {
+    const zone = file.closest("fieldset");
+    file.classList.add("push-drop");
+    const over = (on) => file.classList.toggle("over", on);
+    zone.addEventListener("dragover", (event) => { event.preventDefault(); over(true); });
+    zone.addEventListener("dragleave", () => over(false));
+    zone.addEventListener("drop", (event) => {
+      event.preventDefault();
+      over(false);
+      if (event.dataTransfer.files.length) { file.files = event.dataTransfer.files; }
+    });
+  }
+
+  const button = document.querySelector("[data-trial] [data-send-test]");
+  if (!button) { return; }
+  const box = button.closest("[data-trial]");
+  button.addEventListener("click", async () => {
+    const said = box.querySelector("[data-test-result]");
+    const tell = (text, tone) => { said.textContent = text; said.className = tone; };
+    const body = new FormData();
+    body.set("csrfmiddlewaretoken", document.querySelector("[name=csrfmiddlewaretoken]").value);
+    body.set("application", button.dataset.application);
+    body.set("title", button.dataset.title);
+    body.set("body", button.dataset.body);
+    body.set("test_device", box.querySelector("#id_test_device").value);
+    button.disabled = true;
+    try {
+      const answer = await fetch(box.dataset.test, { method: "POST", body, credentials: "same-origin" });
+      const found = await answer.json();
+      if (answer.ok) {
+        tell(found.text, "");
+        await window.pushFollow(found.result, tell);
+      } else {
+        tell(found.error, "bad");
+      }
+    } catch {
+      tell(box.dataset.failed, "bad");
+    }
+    button.disabled = false;
+  });
+})();

@@ -1,0 +1,33 @@
+/* The report while a push runs: the parts of the page that change come anew each second. */
+(() => {
+  "use strict";
+  const page = document.querySelector("[data-report]");
+  if (!page || page.dataset.over === "1") { return; }
+  const SECOND = 1000;
+  const last = {};
+
+  function put(name, html) {
+    if (last[name] === html) { return; }
+    last[name] = html;
+    const part = page.querySelector(`[data-part="${name}"]`);
+    if (!part.contains(document.activeElement) || name !== "verbs") { part.innerHTML = html; }
+  }
+
+  async function ask() {
+    if (document.hidden) { setTimeout(ask, SECOND); return; }
+    try {
+      const answer = await fetch(page.dataset.progress, { credentials: "same-origin", headers: { Accept: "application/json" } });
+      if (!answer.ok) { throw new Error(`HTTP ${answer.status}`); }
+      const found = await answer.json();
+      Object.entries(found.parts).forEach(([name, html]) => { put(name, html); });
+      page.dataset.over = found.over ? "1" : "0";
+      if (found.over) { return; }
+      setTimeout(ask, SECOND);
+    } catch {
+      put("line", ""); // so that the next answer is shown even if it is the former one
+      page.querySelector('[data-part="line"]').textContent = page.dataset.lost;
+      setTimeout(ask, 5 * SECOND);
+    }
+  }
+  setTimeout(ask, SECOND / 2);
+})();
