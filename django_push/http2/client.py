@@ -99,7 +99,7 @@ class Client:
         return self._sent - self._reported
 
     def room(self) -> int:
-        """How many requests `send` takes now; asking for more than there is opens a connection.
+        """How many requests `send` takes now. Asking when all is full opens a connection.
 
         0 while nothing is up, while backing off (`error`, `retry_at`), and after `close`.
         """
@@ -131,6 +131,10 @@ class Client:
             connection.send(template, requests[:share], now)
             self._settle(connection, now)
             requests = requests[share:]
+        # A caller who fills all there is has more; one who waits in between would never see the
+        # room at 0. A single request (all that APNs allows at first) shows no such hunger.
+        if room > 1 and not any(connection.room() for connection in self._connections):
+            self._connect(now)
 
     def poll(self, timeout: float = 0.0) -> Outcome:
         """Wait for news for at most `timeout` seconds and report it; only with its own selector."""
@@ -206,7 +210,7 @@ class Client:
     def _connect(self, now: float) -> None:
         """Open one more connection if that is allowed and none is just coming up."""
         serving = [each for each in self._connections if not each.codec.draining]
-        if now < self.retry_at or any(not each.up for each in serving):
+        if now < self.retry_at or any(not (each.up and each.codec.ready) for each in serving):
             return
         # Those that drain do not count, unless a strange peer makes us collect them.
         most = self._most_connections
