@@ -45,7 +45,6 @@ PRIORITIES: Mapping[Priority, str] = {
 INTERRUPTION_LEVELS = ("passive", "active", "time-sensitive", "critical")
 
 _SHOWN = frozenset(("alert", "badge", "sound"))
-_WITHOUT_APS = frozenset((PushType.MDM, PushType.FILEPROVIDER))
 _CONTENT_CHANGED = frozenset((PushType.WIDGETS, PushType.CONTROLS))
 _OPEN_HEADERS = frozenset(
     ("apns-push-type", "apns-priority", "apns-expiration", "apns-collapse-id", "apns-topic")
@@ -107,14 +106,12 @@ def _payload(envelope: Envelope, override: Mapping[str, Any]) -> tuple[dict[str,
         )
     payload = {"aps": _aps(message), **own_data(envelope)}
     if message.push_type is PushType.MDM:
-        del payload["push_id"]  # the device's management reads this payload, no app does
+        # The device's management reads this payload, no app does.
+        payload = dict(message.data)
     if override:
         patch = {name: value for name, value in override.items() if name != "headers"}
         payload = merge(payload, patch)
-    push_type = _complete(payload, message.push_type)
-    if not payload["aps"] and push_type in _WITHOUT_APS:
-        del payload["aps"]
-    return payload, push_type
+    return payload, _complete(payload, message.push_type)
 
 
 def _aps(message: Message) -> dict[str, Any]:
@@ -137,7 +134,7 @@ def _complete(payload: dict[str, Any], push_type: PushType) -> PushType:
 
     Apple: a wrong ``apns-push-type`` may delay a notification or drop it.
     """
-    aps = payload.setdefault("aps", {})
+    aps = payload.setdefault("aps", {}) if push_type is not PushType.MDM else {}
     if not isinstance(aps, dict):
         raise InvalidPush("overrides.apns.aps must be an object.", field="overrides")
     if push_type is PushType.ALERT and not _SHOWN & aps.keys():

@@ -110,15 +110,10 @@ class _Notifier(FCMNotification):  # type: ignore[misc]
         super().__init__(
             credentials=_credentials(account),
             project_id=account.topic,
-            adapter=HTTPAdapter(max_retries=0),
+            adapter=_Adapter(),
         )
         base = str(push_settings.FCM_URL).rstrip("/")
         self._fcm_end_point = f"{base}/v1/projects/{account.topic}/messages:send"
-
-    @property
-    def requests_session(self) -> requests.Session:
-        session: requests.Session = super().requests_session
-        return _with_ca(session)
 
     def send_request(self, payload: bytes | None = None, timeout: float | None = None) -> Any:
         response = self._post(payload, timeout)
@@ -131,12 +126,14 @@ class _Notifier(FCMNotification):  # type: ignore[misc]
         return response
 
     def _post(self, payload: bytes | None, timeout: float | None) -> requests.Response:
-        return self.requests_session.post(self.fcm_end_point, data=payload, timeout=timeout)
+        session: requests.Session = self.requests_session
+        return session.post(self.fcm_end_point, data=payload, timeout=timeout)
 
     def _get_access_token(self) -> str:
         try:
             with requests.Session() as session:
-                self.credentials.refresh(TokenRequest(session=_with_ca(session)))
+                session.mount("https://", self.custom_adapter)
+                self.credentials.refresh(TokenRequest(session=session))
         except GoogleAuthError as error:
             raise FCMError(str(error)) from error
         return str(self.credentials.token)
@@ -155,10 +152,19 @@ def _credentials(account: Account) -> service_account.Credentials:
     return credentials
 
 
-def _with_ca(session: requests.Session) -> requests.Session:
-    if push_settings.CA_FILE:
-        session.verify = str(push_settings.CA_FILE)
-    return session
+class _Adapter(HTTPAdapter):
+    """Without retries, since the pipeline retries, and with our CA.
+
+    ``Session.verify`` would not do: ``REQUESTS_CA_BUNDLE`` in the environment goes over it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(max_retries=0)
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **options: Any) -> Any:
+        if push_settings.CA_FILE:
+            options["verify"] = str(push_settings.CA_FILE)
+        return super().send(request, *args, **options)
 
 
 def _arguments(prepared: Mapping[str, Any], device: Device) -> dict[str, Any]:
