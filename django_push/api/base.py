@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from django.utils.functional import cached_property
@@ -31,14 +31,15 @@ __all__ = ["IsKnown", "MayManage", "NotFoundView", "PushView"]
 class JsonOnly(BaseContentNegotiation):
     """JSON whatever is accepted: an error page helps no program."""
 
-    def select_parser(self, request: Request, parsers: Sequence[Any]) -> Any:
+    def select_parser(self, request: Request, parsers: Iterable[Any]) -> Any:
         kind = (request.content_type or "").partition(";")[0].strip().lower()
         return next((parser for parser in parsers if parser.media_type == kind), None)
 
     def select_renderer(
-        self, request: Request, renderers: Sequence[BaseRenderer], format_suffix: str | None = None
+        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
     ) -> tuple[BaseRenderer, str]:
-        return renderers[0], renderers[0].media_type
+        renderer = next(iter(renderers))
+        return renderer, str(renderer.media_type)
 
 
 class IsKnown(BasePermission):
@@ -78,8 +79,8 @@ class PushView(APIView):
     """What staff need, by action."""
 
     def get_authenticators(self) -> list[BaseAuthentication]:
-        host = [cls() for cls in api_settings.DEFAULT_AUTHENTICATION_CLASSES]
-        return [KeyAuthentication(), LoginGuard(), *host]
+        host: Sequence[type[BaseAuthentication]] = api_settings.DEFAULT_AUTHENTICATION_CLASSES  # type: ignore[assignment]
+        return [KeyAuthentication(), LoginGuard(), *(cls() for cls in host)]
 
     def get_exception_handler(self) -> Callable[[Exception, Mapping[str, Any]], Response | None]:
         return exception_handler
@@ -119,7 +120,6 @@ class NotFoundView(PushView):
     """What stands at no address of ours, in the words of the API."""
 
     permission_classes: Sequence[Any] = []
-    schema = None
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         self.http_method_names = [str(request.method).lower()]

@@ -141,7 +141,8 @@ class UserCaller(Caller):
         return list(Application.objects.visible_to(self.user, role))
 
     def application_named(self, key: str) -> Application:
-        found = None if "\x00" in key else Application.objects.filter(key=key).first()
+        rows = Application.objects.none() if "\x00" in key else Application.objects.filter(key=key)
+        found: Application | None = rows.first()
         if found is None:
             raise NotFound(
                 _("There is no application with this key. Look it up in the admin."),

@@ -6,7 +6,9 @@ body that is meant (dotted path), or is empty. Codes of the core pass through as
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
@@ -27,9 +29,15 @@ from rest_framework.response import Response
 from rest_framework.settings import api_settings
 from rest_framework.views import set_rollback
 
-from ..exceptions import DjangoPushError, IdempotencyConflict, LockedSecret, NotAllowed
+from ..exceptions import (
+    DjangoPushError,
+    IdempotencyConflict,
+    InvalidRegistration,
+    LockedSecret,
+    NotAllowed,
+)
 
-__all__ = ["exception_handler"]
+__all__ = ["exception_handler", "naming"]
 
 _STATUS: Mapping[type[DjangoPushError], int] = {
     IdempotencyConflict: status.HTTP_409_CONFLICT,
@@ -75,6 +83,16 @@ def exception_handler(exception: Exception, context: Mapping[str, Any]) -> Respo
     return response
 
 
+@contextmanager
+def naming(**names: str) -> Iterator[None]:
+    """Put the names on the wire into refusals of the core, which knows its columns only."""
+    try:
+        yield
+    except InvalidRegistration as error:
+        error.field = names.get(error.field, error.field)
+        raise
+
+
 def _answer(code: str, message: str, field: str, status_code: int) -> Response:
     return Response({"code": code, "message": message, "field": field}, status=status_code)
 
@@ -117,7 +135,7 @@ def _sentence(exception: APIException, detail: ErrorDetail, field: str) -> str:
             "valid key of the application, or a signed-in user."
         )
     if isinstance(exception, Throttled):
-        return _("Too many requests. Try again in %d seconds.") % max(exception.wait or 1, 1)
+        return _("Too many requests. Try again in %d seconds.") % _wait(exception)
     if isinstance(exception, NotFound) and detail.code == NotFound.default_code:
         return _("There is no such thing here. Check the address and the id.")
     if isinstance(exception, ValidationError) and field and field not in detail:
@@ -129,6 +147,11 @@ def _headers(exception: APIException) -> list[tuple[str, str]]:
     headers = []
     if isinstance(exception, NotAuthenticated | AuthenticationFailed):
         headers.append(("WWW-Authenticate", str(getattr(exception, "auth_header", ""))))
-    if isinstance(exception, Throttled) and exception.wait:
-        headers.append(("Retry-After", str(int(exception.wait))))
+    if isinstance(exception, Throttled):
+        headers.append(("Retry-After", str(_wait(exception))))
     return [(name, value) for name, value in headers if value]
+
+
+def _wait(exception: Throttled) -> int:
+    """Seconds, at least one."""
+    return max(math.ceil(getattr(exception, "wait", None) or 1), 1)

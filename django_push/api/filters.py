@@ -1,7 +1,11 @@
 """Filters of the lists. A parameter that does not exist is refused, as is a value of no sense."""
 
+# django-filter has no types to inherit:
+# mypy: disable-error-code="misc"
+
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -69,7 +73,7 @@ def _text(field: str, **kwargs: Any) -> Any:
     return django_filters.CharFilter(field_name=field, max_length=191, strip=False, **kwargs)
 
 
-def _choice(field: str, choices: list[tuple[str, str]]) -> Any:
+def _choice(field: str, choices: Sequence[tuple[Any, Any]]) -> Any:
     return django_filters.ChoiceFilter(field_name=field, choices=choices, empty_label=None)
 
 
@@ -109,7 +113,7 @@ class InstallationFilter(django_filters.FilterSet):
 
 class NotificationFilter(django_filters.FilterSet):
     application = _text("application__key")
-    status = _choice("status", list(Notification.Status.choices))
+    status = _choice("status", Notification.Status.choices)
     created_since = MomentFilter(field_name="created_at", lookup_expr="gte")
 
     class Meta:
@@ -120,7 +124,7 @@ class NotificationFilter(django_filters.FilterSet):
 class HistoryFilter(django_filters.FilterSet):
     application = _text("application__key")
     notification = _text("notification__public_id")
-    state = _choice("state", list(State.choices))
+    state = _choice("state", State.choices)
     created_since = MomentFilter(field_name="created_at", lookup_expr="gte")
 
     class Meta:

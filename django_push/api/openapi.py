@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Literal
 
 from django.urls import get_script_prefix
 from django.utils.translation import get_language
@@ -70,6 +70,11 @@ _WITH_BODY_ONLY = {"409", "413", "415"}
 class PushAutoSchema(AutoSchema):
     """Adds what is true of every operation: the credentials and the refusals."""
 
+    def get_operation_id(self) -> str:
+        """``installation_list``: the same wherever the API is mounted."""
+        basename, action = getattr(self.view, "basename", ""), getattr(self.view, "action", "")
+        return f"{basename}_{action}" if basename and action else str(super().get_operation_id())
+
     def get_auth(self) -> list[dict[str, list[str]]]:
         if not self.view.permission_classes:
             return [{}]
@@ -77,7 +82,7 @@ class PushAutoSchema(AutoSchema):
             self._register(name, ResolvedComponent.SECURITY_SCHEMA, definition)
         return [{name: []} for name in _SECURITY]
 
-    def _get_response_bodies(self, direction: str = "response") -> Any:
+    def _get_response_bodies(self, direction: Literal["request", "response"] = "response") -> Any:
         bodies = super()._get_response_bodies(direction)
         self._register("Error", ResolvedComponent.SCHEMA, _ERROR)
         for code, meaning in _REFUSALS.items():
@@ -87,7 +92,9 @@ class PushAutoSchema(AutoSchema):
 
     def _register(self, name: str, kind: str, schema: dict[str, Any]) -> None:
         self.registry.register_on_missing(
-            ResolvedComponent(name=name, type=kind, object=name, schema=schema)
+            ResolvedComponent(  # type: ignore[no-untyped-call]
+                name=name, type=kind, object=name, schema=schema
+            )
         )
 
 
@@ -114,7 +121,8 @@ def document() -> dict[str, Any]:
 @lru_cache(maxsize=16)
 def _document(prefix: str, language: str) -> dict[str, Any]:
     """Made once per place and language: it takes a good part of a second."""
-    made: dict[str, Any] = _Generator().get_schema(request=None, public=True)
+    generator = _Generator()  # type: ignore[no-untyped-call]
+    made: dict[str, Any] = generator.get_schema(public=True)  # type: ignore[no-untyped-call]
     made["info"] = {
         "title": "django_push",
         "version": version("django-push-console"),

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from django.db.models import Model, QuerySet
 from django.utils.translation import gettext as _
 from rest_framework.exceptions import ValidationError
 from rest_framework.pagination import BasePagination
@@ -32,8 +31,9 @@ class KeysetPagination(BasePagination):
     _last: int | None = None
 
     def paginate_queryset(
-        self, queryset: QuerySet[Any], request: Request, view: Any = None
-    ) -> list[Model]:
+        self, queryset: Any, request: Request, view: Any = None
+    ) -> list[Any] | None:
+        """One page of a ``QuerySet``."""
         self.request = request
         limit = _read_limit(request.query_params.get("limit"))
         rows = queryset.order_by("-pk")

@@ -20,6 +20,10 @@ class _Throttle(SimpleRateThrottle):
     setting: ClassVar[str]
     """Name of the rate in ``DJANGO_PUSH``, such as ``600/min``; ``None`` there: no limit."""
 
+    num_requests: int
+    duration: int
+    """Seconds."""
+
     def get_rate(self) -> str | None:
         rate: str | None = getattr(push_settings, self.setting)
         return rate

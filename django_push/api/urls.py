@@ -10,7 +10,7 @@ from django.urls import include, re_path
 from rest_framework.routers import SimpleRouter
 
 from .base import NotFoundView
-from .views.pushes import CountView, HistoryViewSet, NotificationViewSet
+from .views.pushes import PUSH_ID, CountView, FailureViewSet, HistoryViewSet, NotificationViewSet
 from .views.registration import RegisterDevice, UnregisterDevice
 from .views.registry import ApplicationViewSet, InstallationViewSet
 from .views.schema import DocsView, SchemaView
@@ -32,6 +32,11 @@ router.register("history", HistoryViewSet, basename="history")
 
 _api = [
     *router.urls,
+    re_path(
+        rf"^history/(?P<id>{PUSH_ID})/failures/?$",
+        FailureViewSet.as_view({"get": "list"}),
+        name="history-failures",
+    ),
     re_path(r"^audience/count/?$", CountView.as_view(), name="audience-count"),
     re_path(r"^schema/?$", SchemaView.as_view(), name="schema"),
     re_path(r"^docs/?$", DocsView.as_view(), name="docs"),

@@ -211,7 +211,7 @@ def _check_device_type(device_type: str, provider: str) -> tuple[str, str]:
         raise InvalidRegistration(
             f"Unknown platform {device_type!r}. Known are: {', '.join(DEVICE_TYPES)}.",
             code="unknown_platform",
-            field="platform",
+            field="device_type",
         )
     return device_type, provider or DEVICE_TYPES[device_type]
 
@@ -221,7 +221,7 @@ def _check_address(provider: str, address: str) -> str:
         raise InvalidRegistration(
             "The device token must be a text of 1 to 4,096 characters.",
             code="invalid_token",
-            field="deviceId",
+            field="address",
         )
     for cls in known_providers().values():
         if cls.network == provider:
@@ -380,9 +380,7 @@ class Installation(models.Model):
         """Switch off what the same app was known as before."""
         self.installation_id, self.is_active = None, False
         self.inactive_reason = self.Reason.UNREGISTERED
-        self.save(
-            update_fields=["installation_id", "is_active", "inactive_reason", "updated_at"]
-        )
+        self.save(update_fields=["installation_id", "is_active", "inactive_reason", "updated_at"])
 
     def _bind(self, owner: Owner, now: datetime) -> None:
         """A claim that differs from what was proved unbinds; it never binds to a proved user."""

@@ -18,7 +18,7 @@ from ...models import DeliveryFailure, Notification, PushHistory, State
 from ..fields import JSONObject, Moment, StrictSerializer, Text, Whole
 
 __all__ = [
-    "AudienceRequestSerializer",
+    "AudienceSerializer",
     "CountSerializer",
     "FailureSerializer",
     "HistoryDetailSerializer",
@@ -71,7 +71,7 @@ def _text(description: str = "", **schema: Any) -> Any:
     return _field(type="string", description=description, maxLength=65_536, **schema)
 
 
-class AudienceRequestSerializer(StrictSerializer):
+class AudienceSerializer(StrictSerializer):
     application = Text(required=False, help_text="Its key; a server key has only one.")
     audience = _field(required=True, **AUDIENCE)
 
@@ -86,7 +86,7 @@ class CountSerializer(serializers.Serializer[Any]):
     in_words = serializers.CharField()
 
 
-class NewNotificationSerializer(AudienceRequestSerializer):
+class NewNotificationSerializer(AudienceSerializer):
     """The names are those of ``django_push.submission.push``."""
 
     name = Text(required=False, allow_blank=True, help_text="For the team; devices never see it.")
@@ -216,7 +216,7 @@ class HistorySerializer(serializers.ModelSerializer[PushHistory]):
         read_only_fields = fields
 
 
-class _CredentialProgressSerializer(serializers.Serializer[Any]):
+class CredentialProgressSerializer(serializers.Serializer[Any]):
     credential = serializers.SerializerMethodField()
     provider = serializers.CharField()
     devices = serializers.IntegerField()
@@ -229,7 +229,7 @@ class _CredentialProgressSerializer(serializers.Serializer[Any]):
         return str(part.credential or "")
 
 
-class _ProgressSerializer(serializers.Serializer[Any]):
+class ProgressSerializer(serializers.Serializer[Any]):
     state = serializers.ChoiceField(choices=State.choices)
     devices = serializers.IntegerField()
     successes = serializers.IntegerField()
@@ -241,10 +241,10 @@ class _ProgressSerializer(serializers.Serializer[Any]):
     planned = serializers.BooleanField(help_text="Whether “devices” is the whole audience yet.")
     percent = serializers.IntegerField()
     speed = serializers.FloatField(help_text="Devices per second.")
-    credentials = _CredentialProgressSerializer(many=True)
+    credentials = CredentialProgressSerializer(many=True)
 
 
-class _ReasonSerializer(serializers.Serializer[Any]):
+class ReasonSerializer(serializers.Serializer[Any]):
     provider = serializers.CharField()
     status = serializers.CharField()
     reason = serializers.CharField()
@@ -263,13 +263,13 @@ class HistoryDetailSerializer(HistorySerializer):
         fields = [*HistorySerializer.Meta.fields, "content", "progress", "failure_reasons"]
         read_only_fields = fields
 
-    @extend_schema_field(_ProgressSerializer)
+    @extend_schema_field(ProgressSerializer)
     def get_progress(self, push: PushHistory) -> dict[str, Any]:
-        return dict(_ProgressSerializer(delivery.progress(push)).data)
+        return dict(ProgressSerializer(delivery.progress(push)).data)
 
-    @extend_schema_field(_ReasonSerializer(many=True))
+    @extend_schema_field(ReasonSerializer(many=True))
     def get_failure_reasons(self, push: PushHistory) -> list[Any]:
-        return list(_ReasonSerializer(delivery.failure_reasons(push), many=True).data)
+        return list(ReasonSerializer(delivery.failure_reasons(push), many=True).data)
 
 
 class FailureSerializer(serializers.ModelSerializer[DeliveryFailure]):

@@ -32,6 +32,10 @@ class PushViewSet(PushView, GenericViewSet[M]):
         rows = super().get_queryset()
         if getattr(self, "swagger_fake_view", False):
             return rows.none()
+        return self.narrowed(rows)
+
+    def narrowed(self, rows: QuerySet[M]) -> QuerySet[M]:
+        """The rows that exist for the caller."""
         return self.known_caller.narrow(rows)
 
 

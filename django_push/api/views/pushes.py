@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from django.db.models import QuerySet
@@ -23,13 +24,14 @@ from rest_framework.response import Response
 
 from ... import delivery, submission
 from ...audience import Audience
+from ...exceptions import InvalidPush
 from ...messages import Message
-from ...models import Application, DeliveryFailure, Notification, PushHistory, Role
+from ...models import Application, DeliveryFailure, Installation, Notification, PushHistory, Role
 from ..base import PushView
 from ..callers import Need
 from ..filters import FailureFilter, HistoryFilter, NotificationFilter
 from ..serializers.pushes import (
-    AudienceRequestSerializer,
+    AudienceSerializer,
     CountSerializer,
     FailureSerializer,
     HistoryDetailSerializer,
@@ -39,8 +41,9 @@ from ..serializers.pushes import (
 )
 from .base import PushViewSet, chosen_application
 
-__all__ = ["CountView", "HistoryViewSet", "NotificationViewSet"]
+__all__ = ["PUSH_ID", "CountView", "FailureViewSet", "HistoryViewSet", "NotificationViewSet"]
 
+PUSH_ID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _SEND = Need("send_notification", Role.SENDER)
 _KEY = OpenApiParameter(
     "Idempotency-Key",
@@ -62,7 +65,7 @@ class CountView(PushView):
         operation_id="audience_count",
         summary="Count an audience",
         tags=["notifications"],
-        request=AudienceRequestSerializer,
+        request=AudienceSerializer,
         responses={200: CountSerializer},
         examples=[
             OpenApiExample("a channel", {"audience": {"channels": ["news"]}}, request_only=True)
@@ -70,13 +73,15 @@ class CountView(PushView):
     )
     def post(self, request: Request) -> Response:
         """Exact, and in words."""
-        serializer = AudienceRequestSerializer(data=request.data)
+        serializer = AudienceSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         said = serializer.validated_data
         application = chosen_application(self, said.get("application"))
         audience = Audience.from_json(said["audience"])
+        _check_installations(application, audience)
         counted = submission.count(application, audience.to_json())
-        return Response({**CountSerializer(counted).data, "in_words": audience.in_words()})
+        shown = CountSerializer({**asdict(counted), "in_words": audience.in_words()})
+        return Response(shown.data)
 
 
 @extend_schema_view(
@@ -84,9 +89,7 @@ class CountView(PushView):
     retrieve=extend_schema(summary="One message"),
 )
 @extend_schema(tags=["notifications"])
-class NotificationViewSet(
-    ListModelMixin, RetrieveModelMixin[Notification], PushViewSet[Notification]
-):
+class NotificationViewSet(ListModelMixin, RetrieveModelMixin, PushViewSet[Notification]):
     queryset = Notification.objects.select_related("application").prefetch_related("pushes")
     serializer_class = NotificationSerializer
     filterset_class = NotificationFilter
@@ -153,16 +156,15 @@ class NotificationViewSet(
     retrieve=extend_schema(summary="One push and its progress", responses=HistoryDetailSerializer),
 )
 @extend_schema(tags=["history"])
-class HistoryViewSet(ListModelMixin, RetrieveModelMixin[PushHistory], PushViewSet[PushHistory]):
+class HistoryViewSet(ListModelMixin, RetrieveModelMixin, PushViewSet[PushHistory]):
     queryset = PushHistory.objects.select_related("application", "notification").defer(
         "plan_cursor"
     )
     filterset_class = HistoryFilter
-    lookup_value_regex = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+    lookup_value_regex = PUSH_ID
     needs = {
         "list": Need("view_pushhistory"),
         "retrieve": Need("view_pushhistory"),
-        "failures": Need("view_deliveryfailure"),
         "cancel": _SEND,
         "pause": _SEND,
         "resume": _SEND,
@@ -195,29 +197,28 @@ class HistoryViewSet(ListModelMixin, RetrieveModelMixin[PushHistory], PushViewSe
         verb(push, by=self.known_caller.label)
         return Response(self.get_serializer(self.get_object()).data)
 
-    def get_push(self, id: str) -> PushHistory:
-        """The push, whatever filters the query names."""
-        return get_object_or_404(self.get_queryset(), public_id=id)
 
-    @extend_schema(
-        operation_id="history_failures",
-        summary="Devices that a push did not reach",
-        responses=FailureSerializer(many=True),
+@extend_schema_view(
+    list=extend_schema(
+        operation_id="history_failures", summary="Devices that a push did not reach, newest first"
     )
-    @action(detail=True, filterset_class=FailureFilter)
-    def failures(self, request: Request, id: str) -> Response:
-        """With the provider's reason, newest first."""
-        push = self.get_push(id)
-        rows: QuerySet[DeliveryFailure] = DeliveryFailure.objects.filter(
-            history=push
-        ).select_related("installation")
-        page = self.paginate_queryset(self.filter_queryset(rows))  # type: ignore[arg-type]
-        return self.get_paginated_response(FailureSerializer(page, many=True).data)
+)
+@extend_schema(tags=["history"])
+class FailureViewSet(ListModelMixin, PushViewSet[DeliveryFailure]):
+    queryset = DeliveryFailure.objects.select_related("installation")
+    serializer_class = FailureSerializer
+    filterset_class = FailureFilter
+    needs = {"list": Need("view_deliveryfailure")}
+
+    def narrowed(self, rows: QuerySet[DeliveryFailure]) -> QuerySet[DeliveryFailure]:
+        pushes = self.known_caller.narrow(PushHistory.objects.all())
+        return rows.filter(history=get_object_or_404(pushes, public_id=self.kwargs["id"]))
 
 
 def _compose(application: Application, said: dict[str, Any], user: Any) -> Notification:
     columns = {name: said.pop(name) for name in _COLUMNS if name in said}
     content = Message.from_content(said).to_content()
+    _check_installations(application, Audience.from_json(columns["audience"]))
     return Notification(
         application=application,
         created_by=user,
@@ -226,6 +227,20 @@ def _compose(application: Application, said: dict[str, Any], user: Any) -> Notif
         content=content,
         **columns,
     )
+
+
+def _check_installations(application: Application, audience: Audience) -> None:
+    """An id of another application, or of nobody, is a mistake: it would reach nobody, silently."""
+    wanted = set(audience.installations)
+    own = Installation.objects.filter(application=application, public_id__in=wanted)
+    unknown = sorted(wanted - set(own.values_list("public_id", flat=True))) if wanted else []
+    if unknown:
+        message = _("%(count)d of the ids are no devices of this application, such as %(first)s.")
+        raise InvalidPush(
+            message % {"count": len(unknown), "first": unknown[0]},
+            code="unknown_installation",
+            field="audience.installations",
+        )
 
 
 def _history(push: PushHistory) -> Any:

@@ -11,12 +11,14 @@ from rest_framework.response import Response
 
 from ...models import Application, Installation, Owner
 from ..base import IsKnown, PushView
+from ..errors import naming
 from ..fields import StrictSerializer
 from ..serializers.registration import RegistrationSerializer, UnregistrationSerializer
 from ..throttles import RegisterThrottle
 
 __all__ = ["RegisterDevice", "UnregisterDevice"]
 
+_WIRE_NAMES = {"address": "deviceId", "device_type": "platform"}
 _DONE = OpenApiResponse(description="Done, now or before: the same request twice is one device.")
 _TOKEN = "01c5b7eec38298164e2f0b3b1f2c5a7c9e0d1a2b3c4d5e6f708192a3b4c5d6e7"  # noqa: S105
 
@@ -66,7 +68,8 @@ class RegisterDevice(_RegistrationView):
         A device that comes back under another proved user moves to that user.
         """
         application, owner, said = self.read(request, app_key)
-        Installation.objects.register(application, owner=owner, **said)
+        with naming(**_WIRE_NAMES):
+            Installation.objects.register(application, owner=owner, **said)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -88,5 +91,6 @@ class UnregisterDevice(_RegistrationView):
         With proved credentials only a device of that user; an unknown one is no error.
         """
         application, owner, said = self.read(request, app_key)
-        Installation.objects.unregister(application, owner=owner, **said)
+        with naming(**_WIRE_NAMES):
+            Installation.objects.unregister(application, owner=owner, **said)
         return Response(status=status.HTTP_204_NO_CONTENT)

@@ -11,9 +11,9 @@ from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from ...exceptions import InvalidRegistration
 from ...models import Application, Installation, Owner, Role
 from ..callers import Need
+from ..errors import naming
 from ..filters import ApplicationFilter, InstallationFilter
 from ..serializers.installations import (
     ApplicationSerializer,
@@ -31,7 +31,7 @@ __all__ = ["ApplicationViewSet", "InstallationViewSet"]
     retrieve=extend_schema(summary="One application"),
 )
 @extend_schema(tags=["applications"])
-class ApplicationViewSet(ListModelMixin, RetrieveModelMixin[Application], PushViewSet[Application]):
+class ApplicationViewSet(ListModelMixin, RetrieveModelMixin, PushViewSet[Application]):
     queryset = Application.objects.order_by()
     serializer_class = ApplicationSerializer
     filterset_class = ApplicationFilter
@@ -40,10 +40,8 @@ class ApplicationViewSet(ListModelMixin, RetrieveModelMixin[Application], PushVi
     lookup_value_regex = "[^/\\x00]{1,191}"
     needs = {"list": Need("view_application"), "retrieve": Need("view_application")}
 
-    def get_queryset(self) -> QuerySet[Application]:
-        if getattr(self, "swagger_fake_view", False):
-            return Application.objects.none()
-        return Application.objects.filter(pk__in=self.known_caller.application_ids)
+    def narrowed(self, rows: QuerySet[Application]) -> QuerySet[Application]:
+        return rows.filter(pk__in=self.known_caller.application_ids)
 
 
 @extend_schema_view(
@@ -51,9 +49,7 @@ class ApplicationViewSet(ListModelMixin, RetrieveModelMixin[Application], PushVi
     retrieve=extend_schema(summary="One device"),
 )
 @extend_schema(tags=["installations"])
-class InstallationViewSet(
-    ListModelMixin, RetrieveModelMixin[Installation], PushViewSet[Installation]
-):
+class InstallationViewSet(ListModelMixin, RetrieveModelMixin, PushViewSet[Installation]):
     queryset = Installation.objects.select_related("application").prefetch_related("subscriptions")
     serializer_class = InstallationSerializer
     filterset_class = InstallationFilter
@@ -109,11 +105,7 @@ class InstallationViewSet(
 def _register(application: Application, said: dict[str, Any]) -> Installation:
     user = said.pop("user", "")
     owner = Owner.vouched(user) if user else None
-    try:
+    with naming(address="token", device_type="platform"):
         return Installation.objects.register(
             application, device_type=said.pop("platform"), owner=owner, **said
         )
-    except InvalidRegistration as error:
-        # here the fields have Python's names
-        error.field = {"deviceId": "token"}.get(error.field, error.field)
-        raise

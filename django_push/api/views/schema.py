@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.views import View
+from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -22,8 +23,8 @@ class SchemaView(PushView):
 
     permission_classes = []
     throttle_classes = [PublicThrottle]
-    schema = None
 
+    @extend_schema(exclude=True)
     def get(self, request: Request) -> Response:
         return Response(document(), content_type="application/vnd.oai.openapi+json")
 

@@ -1,0 +1,231 @@
+"""Whose a device is, and that it is one row whoever registers it, however often, at once."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection, connections
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from django_push.exceptions import InvalidRegistration
+from django_push.models import Application, Installation, Owner
+
+
+def proved(user_key: str) -> Owner:
+    return Owner(user_key=user_key, proved=True)
+
+
+def claimed(user_key: str) -> Owner:
+    return Owner(user_key=user_key)
+
+
+def whose(row: Installation) -> tuple[str, bool]:
+    row.refresh_from_db()
+    return row.user_key, row.user_verified
+
+
+class TestWhoseItIs:
+    @pytest.mark.parametrize(
+        ("first", "second", "then"),
+        [
+            (None, claimed("ana"), ("ana", False)),
+            (None, proved("ana"), ("ana", True)),
+            (claimed("ana"), claimed("ben"), ("ben", False)),
+            (claimed("ana"), proved("ana"), ("ana", True)),
+            (claimed("ana"), proved("ben"), ("ben", True)),
+            (proved("ana"), None, ("ana", True)),
+            (proved("ana"), claimed("ana"), ("ana", True)),
+            (proved("ana"), claimed("ben"), ("ben", False)),
+            (proved("ana"), claimed("Ana"), ("Ana", False)),
+            (proved("ana"), proved("ben"), ("ben", True)),
+        ],
+    )
+    def test_what_is_proved_beats_what_is_claimed(self, device, first, second, then):
+        row = device("a1", owner=first)
+        device("a1", owner=second)
+        assert whose(row) == then
+        assert Installation.objects.count() == 1
+
+    def test_a_claim_takes_the_device_from_the_user_and_gives_it_to_none(self, device):
+        ana = User.objects.create_user("ana")
+        row = device("a1", owner=Owner(user=ana))
+        assert row.user == ana
+        device("a1", owner=claimed("ben"))
+        row.refresh_from_db()
+        assert row.user is None
+
+    def test_bound_at_moves_with_the_user_and_not_with_a_repeat(self, device):
+        row = device("a1", owner=proved("ana"))
+        first = row.bound_at
+        assert device("a1", owner=proved("ana")).bound_at == first
+        assert device("a1", owner=proved("ben")).bound_at > first
+
+    def test_only_its_own_user_signs_a_device_off(self, device, application):
+        row = device("a1", owner=proved("ana"))
+        off = {"device_type": "ios", "address": "a1"}
+        assert not Installation.objects.unregister(application, owner=proved("ben"), **off)
+        assert whose(row) == ("ana", True)
+        assert Installation.objects.unregister(application, owner=proved("ana"), **off)
+        assert not Installation.objects.unregister(application, owner=proved("ana"), **off)
+        assert whose(row) == ("", False)
+
+    @pytest.mark.parametrize("name", ["ana", "007", " 7", "7.0", "9" * 60, "١"])
+    def test_a_name_that_is_not_exactly_a_key_of_the_project_is_nobodys(self, db, name):
+        User.objects.create_user("somebody", id=7)
+        owner = Owner.vouched(name)
+        assert (owner.user, owner.user_key, owner.proved) == (None, name, True)
+
+    def test_a_key_of_the_project_is_its_user(self, db):
+        user = User.objects.create_user("ana")
+        assert Owner.vouched(str(user.pk)).user == user
+
+    def test_a_user_who_is_erased_leaves_the_device_without_one(self, device):
+        user = User.objects.create_user("ana")
+        row = device("a1", owner=Owner(user=user))
+        user.delete()
+        row.refresh_from_db()
+        assert row.user is None
+
+
+class TestAgain:
+    def test_a_repeat_writes_nothing(self, device):
+        device("a1", owner=proved("ana"), channels=["news"], locale="de")
+        with CaptureQueriesContext(connection) as queries:
+            device("a1", owner=proved("ana"), channels=["news"], locale="de")
+        assert [query["sql"].split()[0] for query in queries] == ["SELECT", "SELECT"]
+
+    def test_it_is_seen_at_most_hourly(self, device):
+        row = device("a1")
+        Installation.objects.update(last_seen_at=timezone.now() - timedelta(minutes=59))
+        before = Installation.objects.get().last_seen_at
+        assert device("a1").last_seen_at == before
+        Installation.objects.update(last_seen_at=timezone.now() - timedelta(minutes=61))
+        device("a1")
+        row.refresh_from_db()
+        assert row.last_seen_at > before
+
+    def test_a_device_that_was_off_is_on_again_and_newly_registered(self, device, application):
+        row = device("a1")
+        Installation.objects.unregister(application, device_type="ios", address="a1")
+        again = device("a1")
+        assert again.pk == row.pk
+        assert (again.is_active, again.inactive_reason) == (True, "")
+        assert again.registered_at > row.registered_at
+
+    def test_channels_may_come_from_a_generator(self, device):
+        assert device("a1", channels=(name for name in ["b", "a", "b"])).channels == ["a", "b"]
+
+    @pytest.mark.parametrize("channels", [[""], ["c" * 192], [7], [None]])
+    def test_a_channel_that_is_no_name_registers_nothing(self, device, channels):
+        with pytest.raises(InvalidRegistration) as refused:
+            device("a1", channels=channels)
+        assert (refused.value.code, refused.value.field) == ("invalid_channel", "channels")
+        assert not Installation.objects.exists()
+
+
+class TestTheAppsOwnId:
+    def test_an_app_with_a_new_token_keeps_its_row(self, device):
+        row = device("a1", installation_id="APP-1", channels=["news"], owner=claimed("ana"))
+        again = device("b2", installation_id="app-1")
+        assert (again.pk, again.public_id, again.address) == (row.pk, row.public_id, "b2")
+        assert (again.channels, again.user_key) == (["news"], "ana")
+        assert Installation.objects.count() == 1
+
+    def test_who_merely_knows_the_id_does_not_get_the_proved_user(self, device):
+        row = device("a1", installation_id="app-1", owner=proved("ana"))
+        device("b2", installation_id="app-1", owner=claimed("ana"))
+        assert whose(row) == ("ana", False)
+        device("c3", installation_id="app-1", owner=proved("ana"))
+        assert whose(row) == ("ana", True)
+        device("d4", installation_id="app-1")
+        assert whose(row) == ("", False)
+
+    def test_a_proved_user_keeps_the_device_over_a_new_token(self, device):
+        row = device("a1", installation_id="app-1", owner=proved("ana"))
+        bound = row.bound_at
+        device("b2", installation_id="app-1", owner=proved("ana"))
+        assert whose(row) == ("ana", True)
+        assert row.bound_at == bound
+
+    def test_of_two_rows_the_one_with_the_address_stays(self, device):
+        former, known = device("a1", installation_id="app-1"), device("b2")
+        again = device("b2", installation_id="app-1")
+        former.refresh_from_db()
+        assert (again.pk, again.installation_id) == (known.pk, "app-1")
+        assert (former.is_active, former.installation_id) == (False, None)
+
+    def test_the_same_id_elsewhere_is_another_app(self, device, db):
+        device("a1", installation_id="app-1")
+        elsewhere = Application.objects.register(None, "Opera")
+        Installation.objects.register(
+            elsewhere, device_type="ios", address="a1", installation_id="app-1"
+        )
+        assert Installation.objects.filter(is_active=True).count() == 2
+
+    def test_no_id_is_no_id(self, device):
+        device("a1", installation_id="")
+        device("b2", installation_id=None)
+        assert Installation.objects.filter(installation_id=None).count() == 2
+
+
+def at_once(number: int, do) -> None:
+    """Run ``do(0)``, ``do(1)``, … in threads that start together; raise what they raised."""
+    start, errors = threading.Barrier(number), []
+
+    def run(which: int) -> None:
+        start.wait()
+        try:
+            do(which)
+        except Exception as error:
+            errors.append(error)
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=run, args=(which,)) for which in range(number)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    if errors:
+        raise errors[0]
+
+
+@pytest.mark.django_db(transaction=True)
+class TestAtOnce:
+    def test_one_device_is_one_row(self, device):
+        at_once(8, lambda which: device("a1", channels=["news", f"c{which}"]))
+        assert Installation.objects.count() == 1
+        assert "news" in Installation.objects.get().channels
+
+    def test_users_who_meet_on_a_device_leave_it_to_one_of_them(self, device):
+        device("a1")
+        at_once(6, lambda which: device("a1", owner=proved(f"user{which}")))
+        row = Installation.objects.get()
+        assert row.user_verified
+        assert row.user_key in {f"user{which}" for which in range(6)}
+
+    def test_one_app_with_many_tokens_is_one_row(self, device):
+        at_once(6, lambda which: device(f"{which:04x}", installation_id="app-1"))
+        assert Installation.objects.filter(is_active=True, installation_id="app-1").count() == 1
+
+    def test_registering_and_unregistering_end_in_one_row(self, device, application):
+        def either(which: int) -> None:
+            if which % 2:
+                device("a1", locale=f"l{which}")
+            else:
+                Installation.objects.unregister(application, device_type="ios", address="a1")
+
+        at_once(8, either)
+        assert Installation.objects.count() == 1
+
+
+def test_ana_and_ana_are_two(device):
+    device("tokentoken:Ana", "android", owner=proved("Ana"), channels=["News"])
+    device("tokentoken:ana", "android", owner=proved("ana"), channels=["news"])
+    assert Installation.objects.count() == 2
+    assert Installation.objects.filter(user_key="Ana").count() == 1
+    assert Installation.objects.filter(subscriptions__channel="News").count() == 1
