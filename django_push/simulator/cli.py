@@ -7,6 +7,7 @@ import asyncio
 import signal
 import sys
 from pathlib import Path
+from types import FrameType
 from typing import Any, TextIO
 
 from .certificates import StateError
@@ -16,6 +17,7 @@ from .server import Options, PortError, Server
 START_ERRORS = (PortError, StateError, EngineMissingError)
 """What may keep a simulator from starting; the message says what to do."""
 DEFAULT_PORT = 8443
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 DEFAULT_STATE = Path("var/simulator")
 
 
@@ -58,7 +60,12 @@ def options_from(values: dict[str, Any]) -> Options:
 
 
 def run(options: Options, out: TextIO) -> None:
-    """Serve until SIGTERM or Ctrl-C. Prints the addresses once it serves."""
+    """Serve until SIGTERM or Ctrl-C, as the main job of this process.
+
+    Prints the addresses to `out` once it serves. Afterwards both signals are ignored: a Ctrl-C
+    often comes twice, from the terminal and from a parent, and the second must not look like a
+    crash.
+    """
     server = Server(options)
     asyncio.run(_serve(server, out))
 
@@ -66,9 +73,22 @@ def run(options: Options, out: TextIO) -> None:
 async def _serve(server: Server, out: TextIO) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopped.set)
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        for each in _STOP_SIGNALS:
+            signal.signal(each, signal.SIG_IGN)
+        loop.call_soon_threadsafe(stopped.set)
+
+    for number in _STOP_SIGNALS:
+        signal.signal(number, stop)
     await server.start()
+    out.write(_announcement(server))
+    out.flush()
+    await stopped.wait()
+    await server.stop()
+
+
+def _announcement(server: Server) -> str:
     addresses, identity = server.addresses, server.identity
     lines = {
         "APNs production": addresses.apns_url,
@@ -81,10 +101,7 @@ async def _serve(server: Server, out: TextIO) -> None:
         "Topics": ", ".join(identity.topics),
         "FCM project": identity.project_id,
     }
-    out.write("".join(f"{name + ':':24}{value}\n" for name, value in lines.items()))
-    out.flush()
-    await stopped.wait()
-    await server.stop()
+    return "".join(f"{name + ':':24}{value}\n" for name, value in lines.items())
 
 
 def main() -> int:

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from h2.config import H2Configuration
-from h2.connection import ConnectionState, H2Connection
+from h2.connection import ConnectionInputs, ConnectionState, H2Connection
 from h2.events import (
     ConnectionTerminated,
     DataReceived,
@@ -64,6 +64,15 @@ class Client:
         raw = socket.create_connection(address, timeout=PATIENCE)
         self.socket = context.wrap_socket(raw, server_hostname=address[0])
         self.h2 = H2Connection(H2Configuration(header_encoding="utf-8", **config))
+        # h2 takes nothing more after a GOAWAY; the streams that it spares are still answered.
+        machine = self.h2.state_machine
+        machine._transitions = {
+            **machine._transitions,
+            (ConnectionState.CLIENT_OPEN, ConnectionInputs.RECV_GOAWAY): (
+                None,
+                ConnectionState.CLIENT_OPEN,
+            ),
+        }
         self.h2.initiate_connection()
         self.replies: dict[int, Reply] = {}
         self.limits: list[int] = []
@@ -159,8 +168,6 @@ class Client:
                 self.limits.append(changed.new_value)
         elif isinstance(event, ConnectionTerminated):
             self.goaway = event
-            # h2 as a client gives up here; the streams that GOAWAY spares are still answered.
-            self.h2.state_machine.state = ConnectionState.CLIENT_OPEN
 
 
 def write_pem(path: Path, *parts: bytes) -> Path:
