@@ -6,8 +6,8 @@ from django.db.models import Q
 from django.utils import timezone
 
 from .conf import alias
-from .delivery import clock, expire_leases, finish
-from .models import IdempotencyKey, PushBatch, PushHistory
+from .delivery import clock, expire_leases, finish, free_stranded
+from .models import IdempotencyKey, PushBatch, PushHistory, State
 
 __all__ = ["tick"]
 
@@ -20,6 +20,7 @@ def tick() -> bool:
     expired idempotency keys are forgotten.
     """
     expire_leases()
+    free_stranded()
     _finish_left_over()
     IdempotencyKey.objects.using(alias()).filter(expires_at__lt=timezone.now()).delete()
     return has_work()
@@ -38,7 +39,7 @@ def has_work() -> bool:
 def _finish_left_over() -> None:
     """A worker may die between its last settle and the push's end."""
     ended = PushHistory.objects.using(alias()).filter(
-        state__in=["sending", "cancelled"],
+        state__in=[State.SENDING, State.CANCELLED, State.FAILED],
         planned_at__isnull=False,
         open_batches=0,
         finished_at=None,

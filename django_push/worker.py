@@ -18,7 +18,16 @@ from typing import Any
 from django.db import DatabaseError, close_old_connections, connections
 
 from .conf import alias
-from .delivery import Plan, Sender, claim, claim_plan, finish, preload, worker_name
+from .delivery import (
+    Plan,
+    Sender,
+    claim,
+    claim_plan,
+    fail_push,
+    finish,
+    preload,
+    worker_name,
+)
 from .scheduler import tick
 
 __all__ = ["Worker", "wake"]
@@ -80,6 +89,7 @@ class Worker:
                 logger.exception("The database did not answer; trying again")
                 close_old_connections()
                 time.sleep(1.0)
+                self._told = True
         self.close()
 
     def drain(self, seconds: float) -> bool:
@@ -134,8 +144,8 @@ class Worker:
         told, self._told, self._look_at = self._told, False, now + POLL
         if self.plan is None:
             self.plan = claim_plan(self.name)
-            if self.plan is not None:
-                self._plan(now)
+        if self.plan is not None and self.plan.is_new:
+            self._plan(now)
         if not self.sender.wants_more(told=told):
             return False
         claimed = claim(self.name)
@@ -147,11 +157,19 @@ class Worker:
     def _plan(self, now: float) -> None:
         """Plan the next batches; they are due, so look for them."""
         assert self.plan is not None
-        self._plan_at, self._more = now + PLAN, True
-        if not self.plan.step():
-            history = self.plan.history.pk
+        plan, self._plan_at, self._more = self.plan, now + PLAN, True
+        try:
+            more = plan.step()
+        except DatabaseError:
+            raise
+        except Exception as error:
+            # A push that cannot be planned must not take the worker down with it, again and again.
+            logger.exception("Push %s cannot be planned", plan.history.public_id)
+            fail_push(plan.history, f"{type(error).__name__}: {error}")
+            more = False
+        if not more:
             self.plan = None
-            finish(history)  # nobody to send to, or sent before the plan was through
+            finish(plan.history.pk)  # nobody to send to, or sent before the plan was through
 
     def _hear(self) -> None:
         self._told = True

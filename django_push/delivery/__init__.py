@@ -4,7 +4,7 @@ Faces use what is listed here; the worker uses :class:`Sender`, :func:`claim` an
 :func:`claim_plan`.
 """
 
-from .claims import claim, expire_leases
+from .claims import claim, expire_leases, free_stranded
 from .clock import clock
 from .control import cancel, pause, resume
 from .lanes import preload
@@ -18,7 +18,7 @@ from .progress import (
     progress,
 )
 from .sender import Sender, worker_name
-from .settling import finish
+from .settling import fail_push, finish
 
 __all__ = [
     "CredentialProgress",
@@ -31,8 +31,10 @@ __all__ = [
     "claim_plan",
     "clock",
     "expire_leases",
+    "fail_push",
     "failure_reasons",
     "finish",
+    "free_stranded",
     "open_push",
     "pause",
     "preload",

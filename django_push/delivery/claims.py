@@ -10,7 +10,7 @@ from django.db import connections, transaction
 from django.db.models import F, Q
 
 from ..conf import alias, push_settings
-from ..models import PushBatch
+from ..models import PushBatch, State
 from .clock import clock
 from .rows import batches, histories
 
@@ -86,6 +86,25 @@ def expire_leases() -> int:
     now = clock(alias()).now()
     dead = batches().filter(lease_until__lt=now, settled_at=None)
     return dead.update(lease_owner="", lease_until=None, claim_at=now)
+
+
+def free_stranded() -> int:
+    """Queue batches that a resume missed, since their worker was just letting go of them."""
+    stranded = batches().filter(
+        history__state=State.SENDING,
+        claim_at=None,
+        lease_owner="",
+        pause_reason="",
+        settled_at=None,
+    )
+    pks = list(stranded.values_list("pk", flat=True)[:100])
+    return (
+        batches()
+        .filter(pk__in=pks, claim_at=None, lease_owner="")
+        .update(claim_at=clock(alias()).now())
+        if pks
+        else 0
+    )
 
 
 def release(batch: PushBatch, owner: str) -> None:

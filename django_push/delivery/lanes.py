@@ -88,6 +88,8 @@ class Lane:
         self.provider, self.channel = provider, channel
         self.waiting: deque[Run] = deque()
         self.used_at = time.monotonic()
+        self.is_refused = False
+        """The credential was refused: the next batch tries it afresh."""
         self._down_since: float | None = None
 
     def add(self, run: Run) -> None:
@@ -133,6 +135,7 @@ class Lane:
             for run in self.waiting:
                 run.pause_reason = refused
             self.waiting.clear()
+            self.is_refused = True
         if not channel.error or channel.in_flight or channel.room():
             self._down_since = None
             return

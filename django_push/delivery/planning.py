@@ -96,23 +96,28 @@ class Plan:
     def __init__(self, history: PushHistory, owner: str) -> None:
         self.history, self.owner = history, owner
         self.application: Application = history.application
-        self.candidates: list[Candidate] = sorted_credentials(self.application)
-        self.cursor = (
-            _Cursor.from_json(history.plan_cursor) if history.plan_cursor else self._begin()
-        )
+        self.candidates: list[Candidate] = []
         self.size = min(push_settings.BATCH_SIZE, history.rate or push_settings.BATCH_SIZE)
+        self._cursor: _Cursor | None = None
+
+    @property
+    def is_new(self) -> bool:
+        """Whether :meth:`step` was not called yet."""
+        return self._cursor is None
 
     def step(self) -> bool:
         """Plan the next batches; ``False`` when nothing is left to plan, or it is ours no more."""
-        wanted = 1 if self.cursor.seq == 0 else STEP
-        cursor = _Cursor.from_json(self.cursor.to_json())
+        if self._cursor is None:
+            self._cursor = self._begin()
+        cursor = _Cursor.from_json(self._cursor.to_json())
+        wanted = 1 if cursor.seq == 0 else STEP
         planned: list[PushBatch] = []
         while len(planned) < wanted and cursor.part < len(cursor.parts):
             planned += self._read(cursor, wanted - len(planned))
         over = cursor.part >= len(cursor.parts)
         if not self._write(cursor, planned, over):
             return False
-        self.cursor = cursor
+        self._cursor = cursor
         return not over
 
     def release(self) -> None:
@@ -120,6 +125,10 @@ class Plan:
         self._mine().update(plan_owner="", plan_until=None)
 
     def _begin(self) -> _Cursor:
+        """Go on where another worker left it, or begin."""
+        self.candidates = sorted_credentials(self.application)
+        if self.history.plan_cursor:
+            return _Cursor.from_json(self.history.plan_cursor)
         kinds = kinds_of(self.application, alias())
         newest = installations().aggregate(newest=Max("pk"))["newest"] or 0
         return _Cursor(parts_of(self.application, self.candidates, kinds), ends_at=newest)

@@ -20,6 +20,8 @@ __all__ = ["SHIFT", "Run"]
 
 SHIFT = 16
 """Bits of a key that hold the position in the batch; the rest is the run's slot."""
+SUSPECTS = 10
+"""So many suspects, and more than were accepted: the guard pauses the credential."""
 _POSITION = (1 << SHIFT) - 1
 
 
@@ -66,6 +68,9 @@ class Run:
         self.pause_reason = ""
         self.released = False
         """This worker stops: the rest goes back to the queue untouched."""
+        self.switched_off: set[int] = set()
+        """Installations that a checkpoint switched off, not yet told."""
+        self.suspects = 0
         self._groups: list[tuple[Any, list[tuple[int, str, int]]]] = []
         self._group = self._next = 0
         self._addresses: dict[int, str] | None = None
@@ -126,6 +131,7 @@ class Run:
         else:
             self.outcomes[position] = mark
             self.open_results[position] = result
+            self._guard(result)
 
     def fail(self, position: int, result: Result, mark: int = Mark.FAILED) -> None:
         """A final outcome that is not "accepted"."""
@@ -167,6 +173,16 @@ class Run:
         if self._first_sent is None:
             self._first_sent = now
         return int((now - self._first_sent) * rate) + 1 - self._sent
+
+    def _guard(self, result: Result) -> None:
+        """Stop at once when the credential is refused, or when most tokens look wrong together:
+        then it is our set-up, and not one device is switched off."""
+        if result.status is Status.UNAUTHORIZED:
+            self.pause_reason = f"{result.reason} {result.detail}".strip()
+        elif result.status is Status.SUSPECT:
+            self.suspects += 1
+            if self.suspects >= SUSPECTS and self.suspects > self.outcomes.count(Mark.SENT):
+                self.pause_reason = result.reason
 
     def _address(self, position: int) -> str:
         """The address that was used; looked up only for the few that fail."""

@@ -10,7 +10,7 @@ import socket
 import time
 from datetime import UTC, datetime
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
 
 from ..conf import alias, push_settings
 from ..exceptions import InvalidPush
@@ -24,7 +24,7 @@ from .ledger import Mark
 from .partition import Candidate, sorted_credentials
 from .rendering import Renderer
 from .run import Run
-from .settling import checkpoint, finish, settle
+from .settling import checkpoint, finish, pause_credential, settle, tell
 
 __all__ = ["Sender", "worker_name"]
 
@@ -83,6 +83,13 @@ class Sender:
             return
         except InvalidPush as error:
             self._reject(run, error)
+            return
+        except (DatabaseError, KeyboardInterrupt):
+            raise
+        except Exception as error:
+            # A bug in one provider must not keep this worker from all the others.
+            logger.exception("Batch %s cannot be sent", batch)
+            run.pause_reason = f"{type(error).__name__}: see the worker's log."
             return
         if run.is_waiting:
             lane.add(run)
@@ -162,6 +169,8 @@ class Sender:
 
     def _lane(self, batch: PushBatch) -> Lane:
         key = lane_key(batch)
+        if key in self._lanes and self._lanes[key].is_refused:
+            self._lanes.pop(key).channel.close()
         if key not in self._lanes:
             self._lanes[key] = open_lane(batch, self.selector)
         return self._lanes[key]
@@ -220,5 +229,17 @@ class Sender:
             settled = {run.batch.history_id for run in over if settle(run, self.owner)}
         for run in over:
             del self.runs[run.slot]
+            tell(run)
+            if run.pause_reason and not run.lost:
+                self._pause(run)
         for push in settled:
             finish(push)
+
+    def _pause(self, refused: Run) -> None:
+        """The other batches of this push and credential would only be refused too."""
+        batch, reason = refused.batch, refused.pause_reason
+        for run in self.runs.values():
+            same = run.batch.credential_id == batch.credential_id
+            if same and run.batch.history_id == batch.history_id:
+                run.pause_reason = reason
+        pause_credential(batch.history, batch.credential, reason)

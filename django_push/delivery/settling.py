@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterable
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -28,10 +29,7 @@ from .ledger import MAX_UNKNOWN, Mark
 from .rows import batches, failures, histories, installations
 from .run import Failure, Run
 
-__all__ = ["checkpoint", "finish", "pause_credential", "settle"]
-
-SUSPECTS = 10
-"""So many suspects, and more than half of the answers: it is our set-up, not the devices."""
+__all__ = ["checkpoint", "fail_push", "finish", "pause_credential", "settle", "tell"]
 
 SEEN_SINCE = timedelta(hours=1)
 """``last_seen_at`` is written hourly: Apple's timestamp must be later by that much to count."""
@@ -46,14 +44,17 @@ def checkpoint(run: Run, owner: str) -> None:
         "lease_until": now + timedelta(seconds=push_settings.LEASE_SECONDS),
         **ledger.count(run.outcomes),
     }
-    _write(run, owner, changes)
-    run.unwritten, run.checkpoint_at = 0, time.monotonic()
+    with transaction.atomic(using=alias()) if run.failures else nullcontext():
+        _write(run, owner, changes)
+    run.unwritten, run.checkpoint_at, run.failures = 0, time.monotonic(), []
+    tell(run)
 
 
 def settle(run: Run, owner: str) -> bool:
     """Close a run: final when every device has its outcome, else due again or paused.
 
-    Whether the batch is settled for good.
+    Whether the batch is settled for good. Inside a transaction of the caller's, who calls
+    :func:`tell` after it; called again with the same run when that is rolled back.
     """
     if run.lost:
         return False
@@ -72,13 +73,19 @@ def settle(run: Run, owner: str) -> bool:
         changes |= {"settled_at": now, "claim_at": None}
     else:
         changes |= _later(run)
-    with transaction.atomic(using=alias()):
-        _write(run, owner, changes)
-        if over and not run.lost:
-            histories().filter(pk=run.batch.history_id).update(open_batches=F("open_batches") - 1)
-    if run.pause_reason and not run.lost:
-        pause_credential(run.batch.history, run.batch.credential, run.pause_reason)
+    _write(run, owner, changes)
+    if over and not run.lost:
+        histories().filter(pk=run.batch.history_id).update(open_batches=F("open_batches") - 1)
     return over and not run.lost
+
+
+def tell(run: Run) -> None:
+    """Signal what was written, after its transaction."""
+    gone, run.switched_off = run.switched_off, set()
+    if gone:
+        installation_deactivated.send_robust(
+            sender=Installation, installation_ids=sorted(gone), reason="dead"
+        )
 
 
 def finish(push: int) -> bool:
@@ -96,6 +103,16 @@ def finish(push: int) -> bool:
     return True
 
 
+def fail_push(history: PushHistory, detail: str) -> None:
+    """End a push that cannot be planned; what was planned of it is still sent."""
+    now = clock(alias()).now()
+    unplanned = histories().filter(pk=history.pk, planned_at=None)
+    unplanned.update(
+        state=State.FAILED, detail=detail, planned_at=now, plan_after=None, plan_owner=""
+    )
+    finish(history.pk)
+
+
 def pause_credential(history: PushHistory, credential: Credential | None, reason: str) -> None:
     """Pause what is left of one credential in one push; the other credentials go on."""
     batches().filter(
@@ -111,25 +128,17 @@ def pause_credential(history: PushHistory, credential: Credential | None, reason
 
 
 def _write(run: Run, owner: str, changes: dict[str, Any]) -> None:
-    """Update the batch and record the failures; what was written is forgotten only then."""
-    written = run.failures
-    mine = batches().filter(pk=run.batch.pk, lease_owner=owner, settled_at=None)
-    if not written:
-        run.lost = not mine.update(**changes)
-        return
-    with transaction.atomic(using=alias()):
-        dead = [f for f in written if f.result.status is Status.UNREGISTERED]
+    """Update the batch if it is still ours, and record its failures."""
+    dead = [failure for failure in run.failures if failure.result.status is Status.UNREGISTERED]
+    if dead:
         changes["invalid"] = F("invalid") + len(dead)
-        run.lost = not mine.update(**changes)
-        if run.lost:
-            return
-        gone = _switch_off(dead)
-        _record(run, written, gone)
-    run.failures = []
-    if gone:
-        installation_deactivated.send_robust(
-            sender=Installation, installation_ids=sorted(gone), reason="dead"
-        )
+    mine = batches().filter(pk=run.batch.pk, lease_owner=owner, settled_at=None)
+    run.lost = not mine.update(**changes)
+    if run.lost or not run.failures:
+        return
+    gone = _switch_off(dead)
+    _record(run, run.failures, gone)
+    run.switched_off |= gone
 
 
 def _switch_off(dead: list[Failure]) -> set[int]:
@@ -184,7 +193,6 @@ def _judge(run: Run) -> None:
     """Decide what open outcomes become, now that the run is over."""
     if run.stopped == State.CANCELLED:
         run.skip_open(Mark.CANCELLED)
-    _judge_credential(run)
     if run.halted:
         return
     given_up = run.batch.retries + 1 >= push_settings.MAX_ATTEMPTS
@@ -192,18 +200,6 @@ def _judge(run: Run) -> None:
         mark = run.outcomes[position]
         if mark == Mark.SUSPECT or (given_up and not is_unknown(mark)):
             run.fail(position, Result(Status.FAILED, result.reason, result.detail))
-
-
-def _judge_credential(run: Run) -> None:
-    """Pause when the credential was refused, or when most tokens look wrong at once."""
-    refused = [r for r in run.open_results.values() if r.status is Status.UNAUTHORIZED]
-    suspects = [r for r in run.open_results.values() if r.status is Status.SUSPECT]
-    if run.halted:
-        return
-    if refused:
-        run.pause_reason = f"{refused[0].reason} {refused[0].detail}".strip()
-    elif len(suspects) >= SUSPECTS and len(suspects) > ledger.count(run.outcomes)["successes"]:
-        run.pause_reason = suspects[0].reason
 
 
 def is_unknown(mark: int) -> bool:
