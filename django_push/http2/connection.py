@@ -191,8 +191,8 @@ class Connection:
         if self.closed:
             return
         self.closed, self.up = True, False
-        if self.codec.goaway and self.codec.goaway not in reason:
-            reason = f"{reason} ({self.codec.goaway})"
+        if self.codec.goaway and not self.codec.error:
+            reason = f"{self._origin}: {self.codec.goaway}"  # says more than how TCP ended
         self.reason = reason
         unwritten = [first_id for _, first_id in self._backlog][1 if self._begun else 0 :]
         self.codec.lose_all(reason, unwritten[0] if unwritten else self._flushed_id)

@@ -33,14 +33,16 @@ def request(key: int, body: bytes = BODY) -> Request:
 
 
 class Tls:
-    """A certificate for localhost, and contexts for both sides."""
+    """A certificate for a host, and contexts for both sides."""
 
-    def __init__(self, directory: Path) -> None:
-        self.file = directory / "localhost.pem"
+    def __init__(self, directory: Path, host: str = "localhost") -> None:
+        self.file = directory / f"{host}.pem"
         key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
         now = datetime.datetime.now(datetime.UTC)
-        names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+        names: list[x509.GeneralName] = [x509.DNSName(host)]
+        if host == "localhost":
+            names.append(x509.IPAddress(ipaddress.ip_address("127.0.0.1")))
         certificate = (
             x509.CertificateBuilder()
             .subject_name(name)
@@ -227,8 +229,14 @@ class Raw:
 class RawServer:
     """Runs `script(connection, number)` in a thread for each connection, the first being 0."""
 
-    def __init__(self, tls: Tls, script: Callable[[Raw, int], None]) -> None:
-        self._context = tls.server()
+    def __init__(
+        self,
+        tls: Tls,
+        script: Callable[[Raw, int], None],
+        *,
+        context: ssl.SSLContext | None = None,
+    ) -> None:
+        self._context = context or tls.server()
         self._script = script
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
