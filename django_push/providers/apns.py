@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 import selectors
 import ssl
-from collections.abc import Iterable, Mapping
+import string
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import ClassVar
@@ -19,9 +20,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from ..conf import push_settings
-from ..exceptions import InvalidCredential, InvalidRegistration, PayloadTooLarge
+from ..exceptions import InvalidCredential, InvalidPush, InvalidRegistration, PayloadTooLarge
 from ..http2 import Answer, Request, literal
-from ..messages import Account, Device, Envelope, Environment, Result, Status
+from ..messages import Account, Device, Envelope, Environment, PushType, Result, Status
 from .apns_credential import PushCertificate, TokenKey, load_secret, read_file
 from .apns_payload import PAYLOAD_LIMIT, build, limit_for
 from .apns_token import TokenAuthorization
@@ -85,6 +86,7 @@ REASONS: Mapping[str, Status] = {
 
 _LONGEST_TOKEN = 400
 _TOKEN = re.compile(rf"[A-Za-z0-9_\-]{{1,{_LONGEST_TOKEN}}}")
+_TOKEN_CHARACTERS = (string.ascii_letters + string.digits + "-_").encode()
 _HEX = re.compile(r"[0-9A-Fa-f]{64,}")
 _PATH = "/3/device/"
 _PATH_HEADS = tuple(
@@ -166,7 +168,14 @@ class ApnsProvider(Http2Provider[ApnsPrepared]):
             return TokenAuthorization(found.pem, public["key_id"], public["team_id"])
         return Authorization()
 
+    def refusal(self, error: str) -> str:
+        """TLS 1.3 tells only after the handshake that a client certificate is not wanted."""
+        about_it = "alert" in error and ("certificate" in error or "unknown ca" in error)
+        return f"Apple refused the certificate: {error}" if about_it else ""
+
     def prepare(self, envelope: Envelope) -> ApnsPrepared:
+        if envelope.message.push_type is PushType.LOCATION:
+            self._check_token_account()
         headers, body = build(envelope, self.account.topic)
         limit = limit_for(headers)
         if len(body) > limit:
@@ -179,10 +188,14 @@ class ApnsProvider(Http2Provider[ApnsPrepared]):
         return len(build(envelope, self.account.topic)[1])
 
     def requests(
-        self, prepared: ApnsPrepared, devices: Iterable[tuple[int, str, int]]
+        self, prepared: ApnsPrepared, devices: Sequence[tuple[int, str, int]]
     ) -> list[Request]:
         """``apns-id`` is the push's id with the installation's number in its last group, so that
         a repeat bears the same id and Apple's console finds it."""
+        joined = "".join([address for _, address, _ in devices])
+        if joined.encode("ascii").translate(None, _TOKEN_CHARACTERS):
+            # A malformed path would end the connection for all.
+            raise ValueError("an address that is not a device token")
         heads, id_format, body = _PATH_HEADS, prepared.id_format, prepared.body
         return [
             (key, heads[len(token)] + token.encode("ascii"), id_format % (number & _NODE), body)
@@ -209,6 +222,14 @@ class ApnsProvider(Http2Provider[ApnsPrepared]):
             retry_after=_wait(reason, answer),
             invalid_since=_moment(said.get("timestamp")) if answer.status == 410 else None,
         )
+
+    def _check_token_account(self) -> None:
+        secret = self.account.secret
+        if secret and isinstance(load_secret(secret), PushCertificate):
+            raise InvalidPush(
+                "Location pushes need a token key (.p8): Apple takes none with a certificate.",
+                field="push_type",
+            )
 
     @classmethod
     def read_file(cls, name: str, content: bytes, password: str = "") -> CredentialFile:

@@ -25,7 +25,7 @@ from ..exceptions import InvalidCredential, PayloadTooLarge
 from ..messages import Account, Device, Envelope, Message, Status
 from .base import Channel, Outcome, Provider
 
-__all__ = ["ProviderContract", "drain", "refusal"]
+__all__ = ["ProviderContract", "drain", "refusal", "wait_for_room"]
 
 ErrorT = TypeVar("ErrorT", bound=Exception)
 
@@ -48,9 +48,11 @@ def drain(
 ) -> Outcome:
     """Send to all devices as the pipeline does and wait up to ``timeout`` seconds for the answers.
 
+    Devices go in as plain tuples, as the pipeline hands them over.
     Returns early when the channel says that its credential was refused.
     """
-    waiting, total = list(devices), Outcome()
+    waiting: list[tuple[int, str, int]] = [(key, address, pk) for key, address, pk in devices]
+    total = Outcome()
     end = time.monotonic() + timeout
     while len(total.sent) + len(total.results) < len(devices) and time.monotonic() < end:
         room = min(channel.room(), len(waiting))
@@ -67,6 +69,18 @@ def drain(
         if channel.refused:
             break
     return total
+
+
+def wait_for_room(
+    channel: Channel[Any], selector: selectors.BaseSelector, timeout: float = 20.0
+) -> int:
+    """Wait until the channel takes devices; returns how many, 0 after ``timeout`` seconds."""
+    end = time.monotonic() + timeout
+    while not (room := channel.room()) and time.monotonic() < end:
+        for key, mask in selector.select(0.05):
+            key.data.client.owner.handle(key, mask)
+        channel.take()
+    return room
 
 
 class ProviderContract:
@@ -199,6 +213,20 @@ class ProviderContract:
             assert channel.in_flight == 0
             channel.close()
             channel.close()
+
+    def test_closing_gives_back_what_is_under_way(self) -> None:
+        provider, devices = self.make_provider(), self.make_devices()
+        prepared = provider.prepare(self.make_envelope())
+        with selectors.DefaultSelector() as selector:
+            channel = provider.open(selector)
+            room = wait_for_room(channel, selector)
+            sent = devices[:room]
+            channel.send(prepared, sent)
+            channel.close()
+            outcome = channel.take()
+        back = [*outcome.sent, *(key for key, _ in outcome.results)]
+        assert sorted(back) == [device.key for device in sent]
+        assert channel.in_flight == 0
 
     def send(self, devices: Sequence[Device]) -> Outcome:
         """Send the message to ``devices`` over a channel of its own."""

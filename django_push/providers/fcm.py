@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import selectors
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import orjson
@@ -100,16 +100,19 @@ class FcmProvider(Http2Provider[Prepared]):
         return size(build(envelope))
 
     def requests(
-        self, prepared: Prepared, devices: Iterable[tuple[int, str, int]]
+        self, prepared: Prepared, devices: Sequence[tuple[int, str, int]]
     ) -> list[Request]:
         """The token is spliced in, so that a message is serialised once for all devices."""
-        rest = prepared.body
-        _check_splice(devices := list(devices))
+        joined = "".join([address for _, address, _ in devices])
+        if '"' in joined or "\\" in joined:
+            # One look at all addresses: none may end the JSON string that it is put into.
+            raise ValueError("an address with a quote or a backslash")
+        head, rest = b'{"message":{"token":"', b'",' + prepared.body
+        if FID in joined:
+            return [(key, b"", b"", _head(address) + rest) for key, address, _number in devices]
         return [
-            (key, b"", b"", b'{"message":{"%b":"%b",%b' % (*_target(address), rest))
-            if address.startswith(FID)
-            else (key, b"", b"", b'{"message":{"token":"%b",%b' % (address.encode("ascii"), rest))
-            for key, address, _ in devices
+            (key, b"", b"", head + address.encode("ascii") + rest)
+            for key, address, _number in devices
         ]
 
     def preview(self, prepared: Prepared, device: Device) -> Preview:
@@ -161,15 +164,10 @@ def translate(answer: Answer) -> Result:
     )
 
 
-def _target(address: str) -> tuple[bytes, bytes]:
-    return b"fid", address[len(FID) :].encode("ascii")
-
-
-def _check_splice(devices: Sequence[tuple[int, str, int]]) -> None:
-    """One look at all addresses: none may end the JSON string that it is put into."""
-    joined = "".join([address for _, address, _ in devices])
-    if '"' in joined or "\\" in joined:
-        raise ValueError("an address with a quote or a backslash")
+def _head(address: str) -> bytes:
+    if address.startswith(FID):
+        return b'{"message":{"fid":"' + address[len(FID) :].encode("ascii")
+    return b'{"message":{"token":"' + address.encode("ascii")
 
 
 def _verdict(

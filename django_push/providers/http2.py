@@ -10,7 +10,7 @@ from __future__ import annotations
 import selectors
 import ssl
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -107,7 +107,7 @@ class Http2Provider(Provider[PreparedT]):
         return Authorization()
 
     def requests(
-        self, prepared: PreparedT, devices: Iterable[tuple[int, str, int]]
+        self, prepared: PreparedT, devices: Sequence[tuple[int, str, int]]
     ) -> list[Request]:
         """One request per device; called in the hot loop.
 
@@ -118,6 +118,10 @@ class Http2Provider(Provider[PreparedT]):
     def read(self, answer: Answer) -> Result:
         """Translate an answer that is not a plain 200."""
         raise NotImplementedError
+
+    def refusal(self, error: str) -> str:
+        """Why the account is refused, if a connection that failed with ``error`` says so."""
+        return ""
 
     def open(self, selector: selectors.BaseSelector) -> Channel[PreparedT]:
         """A channel; an account that can not be used gives one that says so in ``refused``."""
@@ -149,9 +153,10 @@ class Http2Channel(Channel[PreparedT]):
         self._unusable: list[tuple[int, Result]] = []
         self._draining = False
         self._renewed = False
+        self._closed = False
 
     def room(self) -> int:
-        if self._draining or not self._auth.ready():
+        if self._closed or self._draining or not self._auth.ready():
             return 0
         return self._client.room()
 
@@ -188,6 +193,7 @@ class Http2Channel(Channel[PreparedT]):
         return min((moment for moment in moments if moment is not None), default=None)
 
     def close(self, timeout: float = 0.0) -> None:
+        self._closed = True
         self._auth.close()
         self._client.close(timeout)
 
@@ -198,7 +204,7 @@ class Http2Channel(Channel[PreparedT]):
             auth.renew()
             self._draining, self._renewed = False, True
         self.in_flight = client.in_flight
-        self.refused = auth.refused
+        self.refused = auth.refused or self._provider.refusal(client.error)
         self.error = auth.error or client.error
         self.retry_at = auth.retry_at if auth.error else client.retry_at
 
@@ -302,6 +308,8 @@ def decoded(body: bytes) -> dict[str, Any]:
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds of ``retry-after``, which may be a number or a date (RFC 9110, 10.2.3)."""
     given = headers.get("retry-after", "").strip()
+    if not given:
+        return None
     if given.isascii() and given.isdecimal():
         return float(given)
     try:

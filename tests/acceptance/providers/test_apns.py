@@ -1,15 +1,23 @@
 from __future__ import annotations
 
+import contextlib
+import socket
+import ssl
+import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.test import override_settings
 
-from django_push.messages import Account, Message, PushType, Status
+from django_push.exceptions import InvalidPush
+from django_push.messages import Account, Envelope, Message, PushType, Status
 from django_push.providers import apns_token
 from django_push.providers.apns import ApnsProvider
 from django_push.providers.contract import ProviderContract
 from django_push.simulator import Simulator
+from tests.unit.providers import files
 
 from .conftest import PUSH_ID, certificate_account, devices, token_account
 
@@ -117,6 +125,44 @@ def test_a_refused_credential(kind: str, simulator: Simulator, senders: Any) -> 
     assert result.status is Status.UNAUTHORIZED
 
 
+@pytest.fixture
+def strict_server(simulator: Simulator) -> Iterator[str]:
+    """A TLS server that wants a client certificate of the simulator's CA, and nothing else."""
+    identity = simulator.identity
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(identity.ca_file))
+    context.load_cert_chain(identity.server_certificate, identity.server_key)
+    context.set_alpn_protocols(["h2"])
+    context.verify_mode = ssl.CERT_REQUIRED
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            with listener.accept()[0] as raw, contextlib.suppress(OSError):
+                context.wrap_socket(raw, server_side=True)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"https://127.0.0.1:{listener.getsockname()[1]}"
+        thread.join(10)
+
+
+def test_a_certificate_of_nobody_is_a_refusal_of_the_credential(
+    simulator: Simulator, strict_server: str, senders: Any
+) -> None:
+    found = ApnsProvider.read_file("push.p12", files.p12(), "geheim")
+    account = Account(provider="apns", topic=found.topic, secret=found.secret)
+    ca = str(simulator.identity.ca_file)
+    with override_settings(DJANGO_PUSH={"APNS_PRODUCTION_URL": strict_server, "CA_FILE": ca}):
+        sender = senders(ApnsProvider(account))
+        assert sender.send(devices("ab" * 32)).sent == []
+    assert "Apple refused the certificate" in sender.channel.refused
+
+
+def test_location_pushes_need_a_token_key(simulator: Simulator) -> None:
+    message = Message(push_type=PushType.LOCATION)
+    with pytest.raises(InvalidPush, match=r"\.p8"):
+        ApnsProvider(certificate_account(simulator)).prepare(Envelope(message=message, push_id="x"))
+
+
 def test_an_unknown_key(simulator: Simulator, senders: Any) -> None:
     public = {"key_id": "AAAAAAAAAA", "team_id": simulator.identity.team_id}
     account = token_account(simulator, public=public)
@@ -175,8 +221,6 @@ def test_no_key_is_lost_or_doubled_in_trouble(
 
 
 def test_a_server_that_is_not_there_is_said(simulator: Simulator, senders: Any) -> None:
-    from django.test import override_settings
-
     with override_settings(DJANGO_PUSH={"APNS_PRODUCTION_URL": "https://127.0.0.1:9"}):
         sender = senders(ApnsProvider(token_account(simulator)))
         outcome = sender.send(devices("ab" * 32), timeout=1)
@@ -187,8 +231,6 @@ def test_a_server_that_is_not_there_is_said(simulator: Simulator, senders: Any) 
 
 
 def test_a_server_that_is_not_trusted_is_said(simulator: Simulator, senders: Any) -> None:
-    from django.test import override_settings
-
     with override_settings(DJANGO_PUSH={"APNS_PRODUCTION_URL": simulator.apns_url}):
         sender = senders(ApnsProvider(token_account(simulator)))
         outcome = sender.send(devices("ab" * 32), timeout=1)

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from django.test import override_settings
 
-from django_push.messages import Message, Status
+from django_push.conf import push_settings
+from django_push.messages import Envelope, Message, Status
 from django_push.providers import oauth
 from django_push.providers.contract import ProviderContract
 from django_push.providers.fcm import FcmProvider
@@ -94,8 +96,6 @@ def test_data_alone_is_accepted(simulator: Simulator, provider: FcmProvider, sen
 def test_a_message_at_our_limit_is_within_googles(
     simulator: Simulator, provider: FcmProvider, senders: Any
 ) -> None:
-    from django_push.messages import Envelope
-
     used = provider.payload_size(Envelope(message=Message(body="x"), push_id=PUSH_ID))
     message = Message(body="x" * (4096 - used + 1))
     assert senders(provider).send(devices(TOKEN), message).sent == [0]
@@ -189,8 +189,6 @@ def test_the_token_is_replaced_before_its_end_while_sending_goes_on(
 
 
 def test_a_project_that_is_not_the_accounts(simulator: Simulator, senders: Any) -> None:
-    from dataclasses import replace
-
     account = replace(google_account(simulator), topic="another-project")
     [(_, result)] = senders(FcmProvider(account)).send(devices(TOKEN)).results
     assert (result.status, result.reason) == (Status.UNAUTHORIZED, "PERMISSION_DENIED")
@@ -207,8 +205,6 @@ def test_the_address_of_the_file_is_never_asked(simulator: Simulator, senders: A
 def test_a_token_endpoint_that_is_not_there(
     simulator: Simulator, provider: FcmProvider, senders: Any
 ) -> None:
-    from django_push.conf import push_settings
-
     values = {name: getattr(push_settings, name) for name in ("FCM_URL", "CA_FILE")}
     away = {**values, "FCM_TOKEN_URL": "https://127.0.0.1:9/token"}
     with override_settings(DJANGO_PUSH=away):

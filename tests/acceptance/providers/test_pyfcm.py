@@ -7,7 +7,7 @@ import pytest
 from django.test import override_settings
 
 from django_push.conf import push_settings
-from django_push.messages import Message, Status
+from django_push.messages import Envelope, Message, Status
 from django_push.providers.contract import ProviderContract
 from django_push.providers.pyfcm import PyFcmProvider
 from django_push.simulator import Simulator
@@ -50,8 +50,6 @@ def test_fates_are_those_of_fcm(
 def test_what_arrives_is_what_the_preview_shows(
     simulator: Simulator, provider: PyFcmProvider, senders: Any
 ) -> None:
-    from django_push.messages import Envelope
-
     message = Message.from_content(FULL)
     [device] = devices(TOKEN)
     sender = senders(provider)
