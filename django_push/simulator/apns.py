@@ -249,7 +249,7 @@ def _method_fault(given: dict[bytes, bytes]) -> str | None:
 
 
 def _is_token(token: bytes) -> bool:
-    # translate() leaves what is not hexadecimal: six times as fast as a regular expression.
+    # translate() leaves what is not hexadecimal, in a third of a regular expression's time.
     size = len(token)
     return _MIN_TOKEN <= size <= _MAX_TOKEN and not size % 2 and not token.translate(None, _HEX)
 

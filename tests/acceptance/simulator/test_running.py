@@ -18,7 +18,14 @@ from pathlib import Path
 
 import pytest
 
-from django_push.simulator import Options, PortError, Simulator, load_identity
+from django_push.simulator import (
+    EngineMissingError,
+    Options,
+    PortError,
+    Simulator,
+    StateError,
+    load_identity,
+)
 from django_push.simulator.engines import http2_engine
 from tests.unit.simulator.tokens import provider_token
 
@@ -148,6 +155,11 @@ def test_a_state_that_can_not_be_written_is_named(tmp_path: Path) -> None:
     assert "Traceback" not in result.stderr
 
 
+def test_a_log_that_can_not_be_written_is_named(state_dir: Path, tmp_path: Path) -> None:
+    with pytest.raises(StateError, match=r"nowhere/log\.jsonl can not be opened"):
+        Simulator.run(state_dir, log=tmp_path / "nowhere" / "log.jsonl")
+
+
 def test_a_thread_ends_with_its_context(state_dir: Path) -> None:
     before = threading.active_count()
     with Simulator.run(state_dir) as simulator, Client(simulator.apns_url, simulator.identity):
@@ -183,6 +195,21 @@ def test_clients_must_trust_its_authority(state_dir: Path) -> None:
             pytest.raises(ssl.SSLCertVerificationError),
         ):
             ssl.create_default_context().wrap_socket(raw, server_hostname="127.0.0.1")
+
+
+def test_the_better_engine_that_is_installed_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert http2_engine()().name == "ngh2"
+    monkeypatch.setitem(sys.modules, "ngh2", None)
+    assert http2_engine()().name == "h2"
+    monkeypatch.setitem(sys.modules, "h2", None)
+    with pytest.raises(EngineMissingError, match="pip install"):
+        http2_engine()
+
+
+def test_it_needs_no_django() -> None:
+    script = "import sys, django_push.simulator; sys.exit('django' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", script], check=False, timeout=60).returncode == 0
 
 
 def test_an_unknown_engine_is_refused() -> None:

@@ -303,6 +303,15 @@ def test_further_fates_can_be_given(
     assert (answer.status, body_of(answer)["reason"]) == (status, reason)
 
 
+def test_a_provider_token_grows_old_between_two_pushes(provider: Provider) -> None:
+    assert provider.push().status == 200
+    provider.clock.now += 3601
+
+    answer = provider.push()
+
+    assert (answer.status, body_of(answer)) == (403, {"reason": "ExpiredProviderToken"})
+
+
 def test_retry_after_is_sent_when_it_is_set(provider: Provider) -> None:
     provider.apns.behave(Behaviour(retry_after=7))
 

@@ -409,15 +409,14 @@ def test_an_unknown_address_is_not_found(provider: Provider, path: str) -> None:
     assert error_of(provider.post(b"{}", path))["status"] == "NOT_FOUND"
 
 
-def test_messages_that_differ_only_in_the_token_are_judged_alike(provider: Provider) -> None:
+def test_messages_that_differ_only_in_the_token_are_judged_alike(
+    provider: Provider, identity: Identity, clock: Clock
+) -> None:
     """The judge reads such bodies once; that must never show."""
     good = {"notification": {"title": "T"}}
     bad = {"sound": "x"}
     for token in (TOKEN, "dead" + TOKEN[4:], "x" * 20, "short", 'quote"and\\slash' * 3, TOKEN):
-        fresh = Provider.__new__(Provider)
-        fresh.__dict__.update(provider.__dict__)
-        fresh.fcm = Fcm.__new__(Fcm)
-        fresh.fcm.__dict__.update(provider.fcm.__dict__, _messages={})
+        fresh = Provider(identity, clock)
         for content in (good, bad):
             message = {"token": token, **content}
             assert provider.send(message).outcome == fresh.send(message).outcome
