@@ -97,7 +97,7 @@ class Worker:
 
         Can be called again: the connections to the providers stay open in between.
         """
-        ends, left = time.monotonic() + seconds, True
+        ends, left, self._told = time.monotonic() + seconds, True, True
         self.sender.step(0.0)  # learn first which connections have ended since
         while left and time.monotonic() < ends and not self.stopping:
             left = self.step() or self.is_busy or self._more

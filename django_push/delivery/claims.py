@@ -71,7 +71,9 @@ def _slot(pk: int, size: int, push: int, rate: int | None, now: datetime) -> boo
     )
     if not taken:
         slot = histories().values_list("next_slot_at", flat=True).get(pk=push)
-        batches().filter(pk=pk, claim_at__isnull=False).update(not_before=slot, claim_at=slot)
+        batches().filter(pk=pk, claim_at__isnull=False).update(
+            not_before=slot, turn_at=slot, claim_at=slot
+        )
     return bool(taken)
 
 
@@ -85,7 +87,7 @@ def expire_leases() -> int:
     """Give the batches of silent workers back to the queue; how many there were."""
     now = clock(alias()).now()
     dead = batches().filter(lease_until__lt=now, settled_at=None)
-    return dead.update(lease_owner="", lease_until=None, claim_at=now)
+    return dead.update(lease_owner="", lease_until=None, claim_at=F("turn_at"))
 
 
 def free_stranded() -> int:
@@ -99,18 +101,9 @@ def free_stranded() -> int:
     )
     pks = list(stranded.values_list("pk", flat=True)[:100])
     return (
-        batches()
-        .filter(pk__in=pks, claim_at=None, lease_owner="")
-        .update(claim_at=clock(alias()).now())
+        batches().filter(pk__in=pks, claim_at=None, lease_owner="").update(claim_at=F("turn_at"))
         if pks
         else 0
-    )
-
-
-def release(batch: PushBatch, owner: str) -> None:
-    """Give one batch back untouched, first in line."""
-    batches().filter(pk=batch.pk, lease_owner=owner).update(
-        lease_owner="", lease_until=None, claim_at=batch.not_before, crashes=F("crashes") - 1
     )
 
 

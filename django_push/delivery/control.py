@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import transaction
+from django.db.models import F, QuerySet
 
 from ..conf import alias
 from ..exceptions import NotAllowed
@@ -32,7 +33,7 @@ def cancel(history: PushHistory, by: str = "") -> None:
         _require(changed, history, "stopped")
         # A worker claims what is left and marks it, which costs no sending.
         waiting = batches().filter(history=history, settled_at=None, lease_owner="")
-        waiting.update(claim_at=now, not_before=now, pause_reason="")
+        waiting.update(claim_at=F("turn_at"), not_before=now, pause_reason="")
         _back_to_draft(history)
     finish(history.pk)
     history.refresh_from_db()
@@ -61,12 +62,12 @@ def resume(history: PushHistory, by: str = "") -> None:
     with transaction.atomic(using=alias()):
         changed = _under_way(history, State.PAUSED).update(state=State.SENDING, detail="")
         held = batches().filter(history=history, settled_at=None, lease_owner="", claim_at=None)
-        freed = held.update(claim_at=now, not_before=now, pause_reason="", crashes=0)
+        freed = held.update(claim_at=F("turn_at"), not_before=now, pause_reason="", crashes=0)
         _require(changed or freed, history, "resumed")
     history.refresh_from_db()
 
 
-def _under_way(history: PushHistory, *states: State):  # type: ignore[no-untyped-def]
+def _under_way(history: PushHistory, *states: State) -> QuerySet[PushHistory]:
     return histories().filter(pk=history.pk, state__in=states, finished_at=None)
 
 

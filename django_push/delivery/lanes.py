@@ -105,12 +105,13 @@ class Lane:
         room = self.channel.room()
         while room > 0 and self.waiting:
             run = self.waiting[0]
+            if not run.is_waiting:
+                self.waiting.popleft()  # stopped, or handed over whole
+                continue
             sent = run.send(self.channel, room)
             total += sent
             room -= sent
-            if not run.is_waiting:
-                self.waiting.popleft()
-            elif sent == 0:
+            if sent == 0:
                 self.waiting.rotate(-1)  # held back by its rate: let another go
                 break
         if total:

@@ -233,6 +233,7 @@ def new_batch(
         last_id=ids[-1],
         rate=history.rate,
         not_before=not_before,
+        turn_at=not_before + AGEING * seq,
         claim_at=not_before + AGEING * seq,
         devices=len(ids),
     )

@@ -26,6 +26,7 @@ from ..signals import installation_deactivated, push_finished, push_paused
 from . import ledger
 from .clock import clock
 from .ledger import MAX_UNKNOWN, Mark
+from .planning import AGEING
 from .rows import batches, failures, histories, installations
 from .run import Failure, Run
 
@@ -212,13 +213,14 @@ def _later(run: Run) -> dict[str, Any]:
         return {"claim_at": None, "pause_reason": run.pause_reason[:191]}
     changes: dict[str, Any] = {}
     if run.released:
-        delay = 0.0
-    elif run.deferred:
+        return {"claim_at": run.batch.turn_at}
+    if run.deferred:
         delay = run.deferred[0]
     else:
         delay, changes = _backoff(run), {"retries": run.batch.retries + 1}
     due = clock(alias()).now() + timedelta(seconds=delay)
-    return {**changes, "not_before": due, "claim_at": due}
+    turn = due + AGEING * run.batch.seq
+    return {**changes, "not_before": due, "turn_at": turn, "claim_at": turn}
 
 
 def _backoff(run: Run) -> float:

@@ -127,7 +127,9 @@ class PushBatch(models.Model):
     """A ledger of installations of one push, one credential and one platform.
 
     ``ids`` holds the primary keys ascending and packed, ``outcomes`` one byte for each; both are
-    read and written by :mod:`django_push.delivery.ledger` alone.
+    read and written by :mod:`django_push.delivery.ledger` alone. ``turn_at`` is its place in the
+    queue, ``claim_at`` the same while it may be claimed, and NULL while it is leased, paused or
+    settled.
     """
 
     history = models.ForeignKey(PushHistory, on_delete=models.CASCADE, related_name="batches")
@@ -147,6 +149,7 @@ class PushBatch(models.Model):
 
     rate = models.PositiveIntegerField(null=True)
     not_before = models.DateTimeField()
+    turn_at = models.DateTimeField()
     claim_at = models.DateTimeField(null=True)
     lease_owner = models.CharField(max_length=64, blank=True)
     lease_until = models.DateTimeField(null=True)
