@@ -82,7 +82,8 @@ class ApplicationAdmin(VisibleAdmin):
         return ("key",) if obj else ()
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return super().get_queryset(request).annotate(_credentials=Count("credentials"))
+        rows: QuerySet[Any] = super().get_queryset(request)
+        return rows.annotate(_credentials=Count("credentials"))
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)

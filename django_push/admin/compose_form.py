@@ -32,8 +32,12 @@ KINDS = (
     (DEVICES, gettext_lazy("Chosen devices")),
 )
 NOW, LATER = "now", "later"
-TEXTS = ("title", "subtitle", "body", "link", "image", "sound", "category", "thread_id")
-TEXTS += ("android_channel_id", "collapse_id", "interruption_level", "priority")
+SHOWN = ("title", "subtitle", "body", "link", "image")
+TEXTS = (
+    *SHOWN,
+    *("sound", "category", "thread_id", "android_channel_id"),
+    *("collapse_id", "interruption_level", "priority"),
+)
 MANAGED = {*TEXTS, "badge", "badge_increment", "data", "mutable_content"}
 """What the form writes into ``content``; everything else in it is kept."""
 GIVE_UP = (300, 3600, 4 * 3600, 86_400, 3 * 86_400, 7 * 86_400)
@@ -153,7 +157,7 @@ class ComposeForm(forms.ModelForm):  # type: ignore[type-arg]
     category = text(gettext_lazy("Buttons"), gettext_lazy("Name of a set of buttons in the app."))
     thread_id = text(gettext_lazy("Thread"), gettext_lazy("Groups messages on Apple devices."))
     android_channel_id = text(gettext_lazy("Android channel"))
-    data = forms.JSONField(
+    data = forms.JSONField(  # type: ignore[assignment]
         label=gettext_lazy("Data"),
         required=False,
         widget=area(5, spellcheck="false"),

@@ -143,7 +143,7 @@ class CredentialAdmin(VisibleAdmin):
     @admin.display(description=gettext_lazy("state"), ordering="expires_at")
     def state(self, obj: Credential) -> SafeString:
         mark = pill(*credential_state(obj))
-        if obj.expires_at is None:
+        if obj.expires_at is None or credential_state(obj)[0] == "ok":
             return mark
         end = formats.date_format(timezone.localtime(obj.expires_at), "DATETIME_FORMAT")
         return format_html('{}<br><span class="push-quiet push-small">{}</span>', mark, end)

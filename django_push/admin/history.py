@@ -99,7 +99,7 @@ class PushHistoryAdmin(ReadOnly):
     ) -> HttpResponse:
         history = self.get_object(request, unquote(object_id))
         if history is None:
-            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined]
+            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined,no-any-return]
         if not self.has_view_permission(request, history):
             raise PermissionDenied
         if request.method == "POST":
@@ -185,7 +185,7 @@ class PushHistoryAdmin(ReadOnly):
         notifications: Any = self.admin_site._registry[Notification]
         if request.method != "POST" or not notifications.has_add_permission(request):
             raise PermissionDenied
-        draft = _copy(history, request)
+        draft = _copy(history, request.user)
         notifications.log_addition(request, draft, _("Copied from push %s.") % history.public_id)
         self.message_user(request, _("This is a copy. Nothing was sent."), messages.SUCCESS)
         page = reverse("admin:django_push_notification_change", args=[draft.pk])
@@ -195,7 +195,7 @@ class PushHistoryAdmin(ReadOnly):
         history = self._history(request, object_id)
         if not self._sees_failures(request):
             raise PermissionDenied
-        return failures_csv(history)  # type: ignore[return-value]
+        return failures_csv(history)
 
     @admin.display(description=gettext_lazy("push"), ordering="title")
     def push(self, obj: PushHistory) -> str:
@@ -233,7 +233,7 @@ def _live(history: PushHistory) -> dict[str, int]:
     return found  # type: ignore[no-any-return]
 
 
-def _copy(history: PushHistory, request: HttpRequest) -> Notification:
+def _copy(history: PushHistory, user: Any) -> Notification:
     message = dict(history.content["message"])
     texts, overrides = message.pop("texts", {}), message.pop("overrides", {})
     former = history.notification
@@ -248,5 +248,5 @@ def _copy(history: PushHistory, request: HttpRequest) -> Notification:
         audience=history.content["audience"],
         time_to_live=former.time_to_live,
         source="console",
-        created_by=request.user,
+        created_by=user,
     )

@@ -148,7 +148,7 @@ class Home:
             return None
         ids = sorted(self._applications.values_list("pk", flat=True))
         key = f"django_push.reach.{hash(tuple(ids))}"
-        found = cache.get_or_set(key, lambda: _reach(ids), REACH_SECONDS)
+        found: Any = cache.get_or_set(key, lambda: _reach(ids), REACH_SECONDS)
         return {
             "on": Shown(AudienceCount(devices=sum(found["on"].values()), per_type=found["on"])),
             "off": number(found["off"]),

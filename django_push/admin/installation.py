@@ -16,7 +16,7 @@ from ..models import Installation, Role
 from ..models.installation import address_hash
 from .paging import CappedPaginator
 from .visibility import ApplicationFilter, VisibleAdmin, applications
-from .words import PLATFORMS, network_name, pill, platform
+from .words import PLATFORMS, moment, network_name, pill, platform
 
 __all__ = ["InstallationAdmin", "find_devices"]
 
@@ -61,10 +61,10 @@ class InstallationAdmin(VisibleAdmin):
         "state",
         "user_key",
         "app_version",
-        "locale",
         "application",
-        "last_seen_at",
+        "last_seen",
     )
+    list_per_page = 50
     list_filter = (ApplicationFilter, PlatformFilter, "is_active")
     list_select_related = ("application",)
     search_fields = ("public_id",)
@@ -150,6 +150,10 @@ class InstallationAdmin(VisibleAdmin):
     @admin.display(description=gettext_lazy("platform"), ordering="device_type")
     def kind(self, obj: Installation) -> str:
         return platform(obj.device_type)
+
+    @admin.display(description=gettext_lazy("last seen"), ordering="last_seen_at")
+    def last_seen(self, obj: Installation) -> str:
+        return moment(obj.last_seen_at)
 
     @admin.display(description=gettext_lazy("network"))
     def network(self, obj: Installation) -> str:

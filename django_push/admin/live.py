@@ -15,10 +15,7 @@ __all__ = ["check_answer"]
 
 def check_answer(request: HttpRequest, form: Any) -> JsonResponse:
     """The count, the list of what is missing, and the sizes, for a form that may be unfinished."""
-    if form.is_valid():
-        found = look(form.instance)
-    else:
-        found = Preflight(_errors(form))
+    found = look(form.instance) if form.is_valid() else Preflight(_errors(form))
     pages = "admin/django_push/notification"
     context = {"preflight": found, "count": found.count}
     return JsonResponse(

@@ -84,7 +84,7 @@ class NotificationAdmin(VisibleAdmin):
     def render_change_form(
         self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        obj = kwargs.get("obj")
+        obj: Any = kwargs.get("obj")
         context["composing"] = self._composes(request, obj)
         if context["composing"]:
             context.update(self._composer(request, obj, context["adminform"].form))
@@ -100,6 +100,8 @@ class NotificationAdmin(VisibleAdmin):
         return {
             "form": form,
             "only_application": form.only_application,
+            "app_name": application.name if application else _("App"),
+            "shown": obj.content if obj else {},
             "preflight": found,
             "show_problems": "check" in request.GET and found is not None and not found.ready,
             "may_send": self._may_send_any(request, application),
@@ -220,7 +222,7 @@ class NotificationAdmin(VisibleAdmin):
     def send_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         notification = self.get_object(request, unquote(object_id))
         if notification is None:
-            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined]
+            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined,no-any-return]
         return ConfirmView(self, request, notification).answer()
 
     @admin.display(description=gettext_lazy("message"), ordering="name")

@@ -156,9 +156,9 @@ def look(notification: Notification, *, with_count: bool = True) -> Preflight:
 
 def _look_at_text(notification: Notification, found: Preflight) -> None:
     content: dict[str, Any] = notification.content
-    if not any(content.get(name) for name in ("title", "body", "data", "sound")):
-        if content.get("badge") is None and not content.get("badge_increment"):
-            found.items.append(Item("bad", _("Write a title or a text."), "id_title"))
+    filled = ("title", "body", "data", "sound", "badge_increment")
+    if not any(content.get(name) for name in filled) and content.get("badge") is None:
+        found.items.append(Item("bad", _("Write a title or a text."), "id_title"))
     for tag, texts in notification.texts.items():
         missing = [name for name in ("title", "body") if content.get(name) and not texts.get(name)]
         if missing:

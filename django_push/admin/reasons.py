@@ -178,7 +178,7 @@ def explain(provider: str, status: str, reason: str) -> Explanation:
 
 
 SKIPPED: Mapping[str, Any] = {
-    "inactive": gettext_lazy("were switched off in the meantime"),
+    "inactive": gettext_lazy("are switched off"),
     "gone": gettext_lazy("were erased in the meantime"),
     "moved": gettext_lazy("are served by another credential now"),
     "changed_hands": gettext_lazy("belong to somebody else now"),

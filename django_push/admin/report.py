@@ -297,5 +297,7 @@ def _entries(history: PushHistory) -> list[LogEntry]:
 
 
 def _log_line(row: LogEntry) -> str:
-    what = row.get_change_message() or str(row)
+    notifications = ContentType.objects.get_for_model(Notification)
+    written = row.is_addition() and row.content_type_id == notifications.pk
+    what = _("Wrote the message.") if written else row.get_change_message() or str(row)
     return f"{row.user}: {what}"

@@ -24,7 +24,8 @@ __all__ = ["ApplicationFilter", "ReadOnly", "TabularInline", "VisibleAdmin", "ap
 
 def applications(request: HttpRequest, role: Role = Role.VIEWER) -> QuerySet[Application]:
     """The applications in which the person behind ``request`` has at least ``role``."""
-    return Application.objects.visible_to(request.user, role)
+    found: QuerySet[Application] = Application.objects.visible_to(request.user, role)
+    return found
 
 
 def may(request: HttpRequest, role: Role, application_id: int | None) -> bool:
@@ -139,8 +140,8 @@ class ApplicationFilter(admin.SimpleListFilter):
 
 def grant_maker(request: HttpRequest, application: Application) -> None:
     """Who makes an application manages it, where access is handed out one by one."""
-    user = request.user
-    if not getattr(user, "is_superuser", False) and ApplicationAccess.objects.exists():
+    user: Any = request.user
+    if not user.is_superuser and ApplicationAccess.objects.exists():
         ApplicationAccess.objects.get_or_create(
             application=application, user=user, defaults={"role": Role.MANAGER}
         )

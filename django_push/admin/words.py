@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -104,7 +104,7 @@ def moment(value: datetime | None) -> str:
     return f"{formats.date_format(local, 'SHORT_DATE_FORMAT')} {formats.time_format(local, 'H:i')}"
 
 
-_UNITS = (
+_UNITS: tuple[tuple[timedelta, Callable[[int], str]], ...] = (
     (timedelta(days=1), lambda n: ngettext("%d day", "%d days", n) % n),
     (timedelta(hours=1), lambda n: ngettext("%d hour", "%d hours", n) % n),
     (timedelta(minutes=1), lambda n: ngettext("%d minute", "%d minutes", n) % n),

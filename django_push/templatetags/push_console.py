@@ -28,5 +28,5 @@ def push_home(context: Context) -> Home:
 
 @register.inclusion_tag("admin/django_push/includes/bar.html")
 def push_bar(bar: Any, label: str = "", size: str = "") -> dict[str, Any]:
-    """A stacked bar: an :class:`~django_push.admin.bars.Bar`, and what it says to who cannot see."""
+    """A stacked bar: a :class:`~django_push.admin.bars.Bar`, and its words for screen readers."""
     return {"bar": bar, "label": label, "size": size}

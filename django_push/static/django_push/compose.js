@@ -53,8 +53,9 @@
     all("[data-state]").forEach((details) => {
       const set = [...details.querySelectorAll("input, select, textarea")].filter((input) =>
         input.type !== "hidden" && !input.closest("template") && changed(input));
-      const words = set.slice(0, 3).map(word);
-      details.querySelector(".state").textContent = words.join(" · ") + (set.length > 3 ? " · …" : "");
+      const texts = set.filter((input) => !details.closest("#languages") || input.name.endsWith("-tag"));
+      const words = texts.slice(0, 3).map(word);
+      details.querySelector(".state").textContent = words.join(" · ").replaceAll(": · ", " ") + (texts.length > 3 ? " · …" : "");
     });
   }
 
@@ -158,7 +159,7 @@
         tell(answer.error, "bad");
       }
     } catch {
-      tell(page.dataset.failed, "bad");
+      tell(page.dataset.testFailed, "bad");
     }
     button.disabled = false;
   }
