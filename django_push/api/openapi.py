@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from functools import lru_cache
 from importlib.metadata import version
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from django.urls import get_script_prefix
 from django.utils.translation import get_language
 from drf_spectacular.generators import EndpointEnumerator, SchemaGenerator
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import ResolvedComponent
+from drf_spectacular.utils import extend_schema
 
-__all__ = ["PushAutoSchema", "document"]
+__all__ = ["PushAutoSchema", "document", "documented"]
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 _SECURITY = {
     "key": {
@@ -101,6 +106,22 @@ class PushAutoSchema(AutoSchema):
 def _refusal(meaning: str) -> dict[str, Any]:
     content = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
     return {"description": meaning, "content": content}
+
+
+def documented(**said: Any) -> Callable[[F], F]:
+    """``extend_schema`` on :class:`PushAutoSchema`, whatever ``DEFAULT_SCHEMA_CLASS`` is.
+
+    Without this it builds on the host's class, which may not be drf-spectacular's.
+    """
+
+    def decorate(target: F) -> F:
+        if not inspect.isclass(target):
+            kwargs = getattr(target, "kwargs", {})
+            kwargs.setdefault("schema", PushAutoSchema)
+            target.kwargs = kwargs  # type: ignore[attr-defined]
+        return extend_schema(**said)(target)
+
+    return decorate
 
 
 class _OurEndpoints(EndpointEnumerator):

@@ -11,7 +11,6 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import (
     OpenApiExample,
     OpenApiParameter,
-    extend_schema,
     extend_schema_view,
 )
 from rest_framework import status
@@ -30,6 +29,7 @@ from ...models import Application, DeliveryFailure, Installation, Notification, 
 from ..base import PushView
 from ..callers import Need
 from ..filters import FailureFilter, HistoryFilter, NotificationFilter
+from ..openapi import documented
 from ..serializers.pushes import (
     AudienceSerializer,
     CountSerializer,
@@ -61,7 +61,7 @@ class CountView(PushView):
     needs = {"count": Need("add_notification", Role.EDITOR)}
     action = "count"
 
-    @extend_schema(
+    @documented(
         operation_id="audience_count",
         summary="Count an audience",
         tags=["notifications"],
@@ -84,11 +84,11 @@ class CountView(PushView):
         return Response(shown.data)
 
 
+@documented(tags=["notifications"])
 @extend_schema_view(
-    list=extend_schema(summary="Messages, newest first"),
-    retrieve=extend_schema(summary="One message"),
+    list=documented(summary="Messages, newest first"),
+    retrieve=documented(summary="One message"),
 )
-@extend_schema(tags=["notifications"])
 class NotificationViewSet(ListModelMixin, RetrieveModelMixin, PushViewSet[Notification]):
     queryset = Notification.objects.select_related("application").prefetch_related("pushes")
     serializer_class = NotificationSerializer
@@ -100,7 +100,7 @@ class NotificationViewSet(ListModelMixin, RetrieveModelMixin, PushViewSet[Notifi
         "cancel": _SEND,
     }
 
-    @extend_schema(
+    @documented(
         summary="Send a push",
         parameters=[_KEY],
         request=NewNotificationSerializer,
@@ -137,7 +137,7 @@ class NotificationViewSet(ListModelMixin, RetrieveModelMixin, PushViewSet[Notifi
         )
         return Response(_history(push), status=status.HTTP_201_CREATED)
 
-    @extend_schema(
+    @documented(
         summary="Cancel what is not sent yet",
         request=None,
         responses={200: NotificationSerializer},
@@ -151,11 +151,11 @@ class NotificationViewSet(ListModelMixin, RetrieveModelMixin, PushViewSet[Notifi
         return Response(self.get_serializer(self.get_object()).data)
 
 
+@documented(tags=["history"])
 @extend_schema_view(
-    list=extend_schema(summary="Pushes, newest first"),
-    retrieve=extend_schema(summary="One push and its progress", responses=HistoryDetailSerializer),
+    list=documented(summary="Pushes, newest first"),
+    retrieve=documented(summary="One push and its progress", responses=HistoryDetailSerializer),
 )
-@extend_schema(tags=["history"])
 class HistoryViewSet(ListModelMixin, RetrieveModelMixin, PushViewSet[PushHistory]):
     queryset = PushHistory.objects.select_related("application", "notification").defer(
         "plan_cursor"
@@ -173,19 +173,19 @@ class HistoryViewSet(ListModelMixin, RetrieveModelMixin, PushViewSet[PushHistory
     def get_serializer_class(self) -> Any:
         return HistorySerializer if self.action == "list" else HistoryDetailSerializer
 
-    @extend_schema(summary="Stop a push", request=None, responses=HistoryDetailSerializer)
+    @documented(summary="Stop a push", request=None, responses=HistoryDetailSerializer)
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, id: str) -> Response:
         """For good. Devices that it reached already keep it."""
         return self._controlled(delivery.cancel)
 
-    @extend_schema(summary="Pause a push", request=None, responses=HistoryDetailSerializer)
+    @documented(summary="Pause a push", request=None, responses=HistoryDetailSerializer)
     @action(detail=True, methods=["post"])
     def pause(self, request: Request, id: str) -> Response:
         """Until it is resumed."""
         return self._controlled(delivery.pause)
 
-    @extend_schema(summary="Resume a push", request=None, responses=HistoryDetailSerializer)
+    @documented(summary="Resume a push", request=None, responses=HistoryDetailSerializer)
     @action(detail=True, methods=["post"])
     def resume(self, request: Request, id: str) -> Response:
         """It goes on with the devices that it did not reach yet."""
@@ -198,12 +198,12 @@ class HistoryViewSet(ListModelMixin, RetrieveModelMixin, PushViewSet[PushHistory
         return Response(self.get_serializer(self.get_object()).data)
 
 
+@documented(tags=["history"])
 @extend_schema_view(
-    list=extend_schema(
+    list=documented(
         operation_id="history_failures", summary="Devices that a push did not reach, newest first"
     )
 )
-@extend_schema(tags=["history"])
 class FailureViewSet(ListModelMixin, PushViewSet[DeliveryFailure]):
     queryset = DeliveryFailure.objects.select_related("installation")
     serializer_class = FailureSerializer

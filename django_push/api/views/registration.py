@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiExample, OpenApiResponse
 from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -13,6 +13,7 @@ from ...models import Application, Installation, Owner
 from ..base import IsKnown, PushView
 from ..errors import naming
 from ..fields import StrictSerializer
+from ..openapi import documented
 from ..serializers.registration import RegistrationSerializer, UnregistrationSerializer
 from ..throttles import RegisterThrottle
 
@@ -44,7 +45,7 @@ class _RegistrationView(PushView):
 class RegisterDevice(_RegistrationView):
     serializer_class = RegistrationSerializer
 
-    @extend_schema(
+    @documented(
         operation_id="register_device",
         tags=["registration"],
         request=RegistrationSerializer,
@@ -76,7 +77,7 @@ class RegisterDevice(_RegistrationView):
 class UnregisterDevice(_RegistrationView):
     serializer_class = UnregistrationSerializer
 
-    @extend_schema(
+    @documented(
         operation_id="unregister_device",
         tags=["registration"],
         request=UnregistrationSerializer,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema, extend_schema_view
+from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema_view
 from rest_framework import status
 from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.request import Request
@@ -15,6 +15,7 @@ from ...models import Application, Installation, Owner, Role
 from ..callers import Need
 from ..errors import naming
 from ..filters import ApplicationFilter, InstallationFilter
+from ..openapi import documented
 from ..serializers.installations import (
     ApplicationSerializer,
     InstallationSerializer,
@@ -26,11 +27,11 @@ from .base import PushViewSet, chosen_application
 __all__ = ["ApplicationViewSet", "InstallationViewSet"]
 
 
+@documented(tags=["applications"])
 @extend_schema_view(
-    list=extend_schema(summary="The applications you may see"),
-    retrieve=extend_schema(summary="One application"),
+    list=documented(summary="The applications you may see"),
+    retrieve=documented(summary="One application"),
 )
-@extend_schema(tags=["applications"])
 class ApplicationViewSet(ListModelMixin, RetrieveModelMixin, PushViewSet[Application]):
     queryset = Application.objects.order_by()
     serializer_class = ApplicationSerializer
@@ -44,11 +45,11 @@ class ApplicationViewSet(ListModelMixin, RetrieveModelMixin, PushViewSet[Applica
         return rows.filter(pk__in=self.known_caller.application_ids)
 
 
+@documented(tags=["installations"])
 @extend_schema_view(
-    list=extend_schema(summary="Devices, newest first"),
-    retrieve=extend_schema(summary="One device"),
+    list=documented(summary="Devices, newest first"),
+    retrieve=documented(summary="One device"),
 )
-@extend_schema(tags=["installations"])
 class InstallationViewSet(ListModelMixin, RetrieveModelMixin, PushViewSet[Installation]):
     queryset = Installation.objects.select_related("application").prefetch_related("subscriptions")
     serializer_class = InstallationSerializer
@@ -60,7 +61,7 @@ class InstallationViewSet(ListModelMixin, RetrieveModelMixin, PushViewSet[Instal
         "partial_update": Need("change_installation", Role.EDITOR),
     }
 
-    @extend_schema(
+    @documented(
         summary="Register a device",
         request=NewInstallationSerializer,
         responses={
@@ -82,7 +83,7 @@ class InstallationViewSet(ListModelMixin, RetrieveModelMixin, PushViewSet[Instal
         application = chosen_application(self, said.pop("application", None))
         return self._shown(_register(application, said))
 
-    @extend_schema(
+    @documented(
         summary="Change a device's channels or attributes",
         request=DetailsSerializer,
         responses={200: InstallationSerializer},

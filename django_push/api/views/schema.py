@@ -7,12 +7,11 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.views import View
-from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from ..base import PushView
-from ..openapi import document
+from ..openapi import document, documented
 from ..throttles import PublicThrottle
 
 __all__ = ["DocsView", "SchemaView"]
@@ -24,7 +23,7 @@ class SchemaView(PushView):
     permission_classes = []
     throttle_classes = [PublicThrottle]
 
-    @extend_schema(exclude=True)
+    @documented(exclude=True)
     def get(self, request: Request) -> Response:
         return Response(document(), content_type="application/vnd.oai.openapi+json")
 

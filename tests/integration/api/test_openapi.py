@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -92,3 +96,23 @@ def test_without_swagger_ui_the_page_says_what_to_install(settings):
     assert "drf_spectacular_sidecar" in page
     assert "/push/api/schema" in page
     assert "<script" not in page
+
+
+def test_a_host_that_never_configured_any_of_it_gets_the_same_document(document):
+    script = (
+        "import django, json; django.setup();"
+        "from django_push.api.openapi import document; print(json.dumps(document()))"
+    )
+    made = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script],
+        env={**os.environ, "DJANGO_SETTINGS_MODULE": "tests.integration.api.bare_host"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert made.stderr == ""
+    bare = json.loads(made.stdout)
+    assert set(bare["paths"]) == set(document["paths"])
+    assert {operation["operationId"] for operation in operations(bare)} == {
+        operation["operationId"] for operation in operations(document)
+    }
