@@ -6,9 +6,10 @@ import argparse
 import asyncio
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import Any, TextIO
+from typing import Any
 
 from .certificates import StateError
 from .engines import EngineMissingError
@@ -59,18 +60,18 @@ def options_from(values: dict[str, Any]) -> Options:
     )
 
 
-def run(options: Options, out: TextIO) -> None:
+def run(options: Options, say: Callable[[str], object]) -> None:
     """Serve until SIGTERM or Ctrl-C, as the main job of this process.
 
-    Prints the addresses to `out` once it serves. Afterwards both signals are ignored: a Ctrl-C
+    Calls `say` with the addresses once it serves. Afterwards both signals are ignored: a Ctrl-C
     often comes twice, from the terminal and from a parent, and the second must not look like a
     crash.
     """
     server = Server(options)
-    asyncio.run(_serve(server, out))
+    asyncio.run(_serve(server, say))
 
 
-async def _serve(server: Server, out: TextIO) -> None:
+async def _serve(server: Server, say: Callable[[str], object]) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -82,8 +83,7 @@ async def _serve(server: Server, out: TextIO) -> None:
     for number in _STOP_SIGNALS:
         signal.signal(number, stop)
     await server.start()
-    out.write(_announcement(server))
-    out.flush()
+    say(_announcement(server))
     await stopped.wait()
     await server.stop()
 
@@ -101,7 +101,11 @@ def _announcement(server: Server) -> str:
         "Topics": ", ".join(identity.topics),
         "FCM project": identity.project_id,
     }
-    return "".join(f"{name + ':':24}{value}\n" for name, value in lines.items())
+    return "\n".join(f"{name + ':':24}{value}" for name, value in lines.items())
+
+
+def _print(text: str) -> None:
+    print(text, flush=True)  # noqa: T201 - this is the command line
 
 
 def main() -> int:
@@ -112,7 +116,7 @@ def main() -> int:
     )
     add_arguments(parser)
     try:
-        run(options_from(vars(parser.parse_args())), sys.stdout)
+        run(options_from(vars(parser.parse_args())), _print)
     except START_ERRORS as error:
         print(error, file=sys.stderr)  # noqa: T201 - this is the command line
         return 1

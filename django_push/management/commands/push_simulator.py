@@ -18,6 +18,10 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            cli.run(cli.options_from(options), self.stdout._out)
+            cli.run(cli.options_from(options), self._say)
         except cli.START_ERRORS as error:
             raise CommandError(str(error)) from error
+
+    def _say(self, text: str) -> None:
+        self.stdout.write(text)
+        self.stdout.flush()
