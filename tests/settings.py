@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from pathlib import Path
@@ -28,3 +29,8 @@ else:
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 DJANGO_PUSH = {**_DEMO, "REDIRECT_TO": None, "FILE": str(_STATE / "deliveries.jsonl")}
+
+# A process that a test starts: the test's own database, and what the test changed.
+if "PUSH_TEST_DATABASE" in os.environ:
+    DATABASES["default"]["NAME"] = os.environ["PUSH_TEST_DATABASE"]
+DJANGO_PUSH |= json.loads(os.environ.get("PUSH_TEST_SETTINGS", "{}"))
