@@ -64,6 +64,7 @@ class ApplicationAdmin(VisibleAdmin):
     application_path = "pk"
     list_display = ("name", "key", "credentials_in_use", "sender_id", "created_at")
     search_fields = ("name", "key")
+    ordering = ("name", "pk")
     inlines = (AccessInline,)
     fieldsets = (
         (None, {"fields": ("name", "description", "key", "sender_id", "time_zone")}),
@@ -83,7 +84,8 @@ class ApplicationAdmin(VisibleAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         rows: QuerySet[Any] = super().get_queryset(request)
-        return rows.annotate(_credentials=Count("credentials"))
+        counted: QuerySet[Any] = rows.annotate(_credentials=Count("credentials"))
+        return counted
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)

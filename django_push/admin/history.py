@@ -8,7 +8,14 @@ from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseRedirect,
+    JsonResponse,
+    StreamingHttpResponse,
+)
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -191,7 +198,7 @@ class PushHistoryAdmin(ReadOnly):
         page = reverse("admin:django_push_notification_change", args=[draft.pk])
         return HttpResponseRedirect(page)
 
-    def csv_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+    def csv_view(self, request: HttpRequest, object_id: str) -> StreamingHttpResponse:
         history = self._history(request, object_id)
         if not self._sees_failures(request):
             raise PermissionDenied
@@ -230,7 +237,7 @@ def _live(history: PushHistory) -> dict[str, int]:
     found = history.__dict__.get("_live")
     if found is None:
         found = history.__dict__["_live"] = history.batches.totals()
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def _copy(history: PushHistory, user: Any) -> Notification:
