@@ -84,6 +84,11 @@ REASONS: Mapping[str, Status] = {
 }
 """Reasons that Apple documents. Any other is ``failed``; without a reason the status decides."""
 
+_REFUSALS = [
+    reason
+    for reason, status in REASONS.items()
+    if status is Status.UNAUTHORIZED and reason != "ExpiredProviderToken"
+]
 _LONGEST_TOKEN = 400
 _TOKEN = re.compile(rf"[A-Za-z0-9_\-]{{1,{_LONGEST_TOKEN}}}")
 _TOKEN_CHARACTERS = (string.ascii_letters + string.digits + "-_").encode()
@@ -169,7 +174,10 @@ class ApnsProvider(Http2Provider[ApnsPrepared]):
         return Authorization()
 
     def refusal(self, error: str) -> str:
-        """TLS 1.3 tells only after the handshake that a client certificate is not wanted."""
+        """Apple may say it in GOAWAY; TLS 1.3 tells only after the handshake that a client
+        certificate is not wanted."""
+        if any(reason in error for reason in _REFUSALS):
+            return f"Apple refused the credential: {error}"
         about_it = "alert" in error and ("certificate" in error or "unknown ca" in error)
         return f"Apple refused the certificate: {error}" if about_it else ""
 

@@ -44,7 +44,6 @@ PRIORITIES: Mapping[Priority, str] = {
 }
 INTERRUPTION_LEVELS = ("passive", "active", "time-sensitive", "critical")
 
-_SHOWN = frozenset(("alert", "badge", "sound"))
 _CONTENT_CHANGED = frozenset((PushType.WIDGETS, PushType.CONTROLS))
 _OPEN_HEADERS = frozenset(
     ("apns-push-type", "apns-priority", "apns-expiration", "apns-collapse-id", "apns-topic")
@@ -137,7 +136,8 @@ def _complete(payload: dict[str, Any], push_type: PushType) -> PushType:
     aps = payload.setdefault("aps", {}) if push_type is not PushType.MDM else {}
     if not isinstance(aps, dict):
         raise InvalidPush("overrides.apns.aps must be an object.", field="overrides")
-    if push_type is PushType.ALERT and not _SHOWN & aps.keys():
+    shown = "alert" in aps or "badge" in aps or "sound" in aps
+    if push_type is PushType.ALERT and not shown:
         aps.setdefault("content-available", 1)
         return PushType.BACKGROUND
     if push_type is PushType.LIVEACTIVITY:
@@ -150,7 +150,7 @@ def _headers(envelope: Envelope, push_type: PushType, topic: str) -> dict[str, s
     message = envelope.message
     background = push_type is PushType.BACKGROUND
     headers = {
-        "apns-push-type": push_type.value,
+        "apns-push-type": str(push_type),
         "apns-priority": "5" if background else PRIORITIES[message.priority],
         "apns-expiration": _expiration(envelope.expires_at),
     }
@@ -158,8 +158,18 @@ def _headers(envelope: Envelope, push_type: PushType, topic: str) -> dict[str, s
         suffix = TOPIC_SUFFIXES.get(push_type, "")
         headers["apns-topic"] = topic if topic.endswith(suffix) else topic + suffix
     if push_type is not PushType.MDM:
-        headers["apns-collapse-id"] = envelope.collapse_id
+        headers["apns-collapse-id"] = _collapse_id(envelope)
     return headers
+
+
+def _collapse_id(envelope: Envelope) -> str:
+    collapse_id = envelope.collapse_id
+    if not collapse_id.isprintable() or collapse_id != collapse_id.strip():
+        raise InvalidPush(
+            "A collapse id goes into a header: it has no line ends, and no spaces around it.",
+            field="collapse_id",
+        )
+    return collapse_id
 
 
 def _expiration(expires_at: int | None) -> str:

@@ -69,7 +69,10 @@ class CredentialFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
-    """One thing that staff type beside the file: key id, team id, topic."""
+    """One thing that staff type beside the file: key id, team id, topic.
+
+    ``label`` and ``help`` are marked with ``gettext_noop`` and translated where they are shown.
+    """
 
     name: str
     """Where it is kept: ``topic`` in ``Account.topic``, everything else in ``Account.public``."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import selectors
 import time
 from dataclasses import replace
 from typing import Any
@@ -12,6 +13,7 @@ from django_push.messages import Envelope, Message, Status
 from django_push.providers import oauth
 from django_push.providers.contract import ProviderContract
 from django_push.providers.fcm import FcmProvider
+from django_push.providers.http2 import open_client, server_context
 from django_push.simulator import Simulator
 
 from .conftest import PUSH_ID, TOKEN, devices, google_account
@@ -115,6 +117,31 @@ def test_one_access_token_serves_all_channels(
     for _ in range(3):
         assert senders(provider).send(devices(TOKEN)).sent == [0]
     assert len(asked) == 1
+
+
+def test_a_connection_that_keeps_200s_keeps_every_one(
+    simulator: Simulator, provider: FcmProvider
+) -> None:
+    """Also once the peer has confirmed that its header blocks hang on nothing before them."""
+    with selectors.DefaultSelector() as selector:
+        auth: Any = provider.authorization(selector, None)
+        context = server_context(str(simulator.identity.ca_file))
+        client = open_client(simulator.fcm_url, context, selector, None, keep_ok=True)
+        answers: list[Any] = []
+        deadline = time.monotonic() + 10
+        while len(answers) < 4 and time.monotonic() < deadline:
+            if client.room() and not client.in_flight:
+                request = (len(answers), b"", b"", auth._request())
+                client.send(oauth._template(simulator.token_url), [request])
+            for key, mask in selector.select(0.05):
+                client.handle(key, mask)
+            outcome = client.take()
+            assert outcome.ok == []
+            answers += outcome.answers
+        client.close()
+    assert [(answer.status, b"access_token" in answer.body) for answer in answers] == [
+        (200, True)
+    ] * 4
 
 
 def test_a_refused_account_is_said_before_any_device_is_tried(

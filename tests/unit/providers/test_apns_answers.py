@@ -125,3 +125,22 @@ def test_addresses_that_can_not_be(address: str) -> None:
     with pytest.raises(InvalidRegistration) as caught:
         ApnsProvider.check_address(address)
     assert caught.value.field == "address"
+
+
+@pytest.mark.parametrize(
+    ("error", "refused"),
+    [
+        ("api.push.apple.com:443: GOAWAY NO_ERROR: BadCertificateEnvironment", True),
+        ("api.push.apple.com:443: connection lost: tlsv1 alert unknown ca", True),
+        ("api.push.apple.com:443: connection lost: sslv3 alert certificate expired", True),
+        ("api.push.apple.com:443: TLS handshake failed: tlsv13 alert certificate required", True),
+        ("api.push.apple.com:443: GOAWAY NO_ERROR: Shutdown", False),
+        ("api.push.apple.com:443: GOAWAY NO_ERROR: ExpiredProviderToken", False),
+        ("api.push.apple.com:443: TLS certificate not accepted: unable to get issuer", False),
+        ("api.push.apple.com:443: TLS handshake failed: tlsv1 alert internal error", False),
+        ("api.push.apple.com:443: no connection: Connection refused", False),
+        ("", False),
+    ],
+)
+def test_which_lost_connections_are_the_credentials_fault(error: str, refused: bool) -> None:
+    assert bool(ApnsProvider(Account(provider="apns")).refusal(error)) is refused

@@ -3,6 +3,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import hpack
 import orjson
 import pytest
 
@@ -101,6 +102,13 @@ def test_expiration() -> None:
 def test_the_collapse_id_is_the_callers_or_the_pushs() -> None:
     assert headers({**TEXT, "collapse_id": "score"})["apns-collapse-id"] == "score"
     assert headers()["apns-collapse-id"] == PUSH_ID
+
+
+@pytest.mark.parametrize("collapse_id", ["a\r\nb", " a", "a ", "\x01"])
+def test_a_collapse_id_that_is_no_header_is_refused(collapse_id: str) -> None:
+    with pytest.raises(InvalidPush) as caught:
+        headers({**TEXT, "collapse_id": collapse_id})
+    assert caught.value.field == "collapse_id"
 
 
 def test_the_whole_of_aps() -> None:
@@ -273,8 +281,6 @@ def test_the_id_is_the_pushs_and_the_installations() -> None:
 
 @pytest.mark.parametrize("length", [1, 63, 64, 115, 116, 117, 160, 400])
 def test_requests_are_literals_that_any_decoder_reads(length: int) -> None:
-    import hpack
-
     token = "c" * length
     [(key, path, extra, body)] = provider().requests(prepared(TEXT), [Device(9, token, 77)])
     assert key == 9
