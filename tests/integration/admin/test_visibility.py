@@ -70,7 +70,7 @@ def test_no_search_filter_or_sorting_reaches_another_application(model, stranger
     page = reverse(f"admin:django_push_{model._meta.model_name}_changelist")
     application, history = hall[Application], hall[PushHistory]
     for query in (
-        {"q": MARK},
+        {"q": MARK[1:-1]},
         {"q": hall[Installation].public_id},
         {"of": application.pk},
         {"application": application.pk},
@@ -82,9 +82,7 @@ def test_no_search_filter_or_sorting_reaches_another_application(model, stranger
         {"o": "-1"},
     ):
         answer = stranger.get(page, query, follow=True)
-        body = _body(answer).replace(b'value="HALLMARK"', b"")  # what was searched for
-        for echoed in (b"HALLMARKReason", b"q=HALLMARK", b"reason=HALLMARK"):
-            body = body.replace(echoed, b"")
+        body = _body(answer).replace(b"HALLMARKReason", b"")  # an echo of the question
         assert MARK.encode() not in body, query
 
 
@@ -185,15 +183,15 @@ def test_while_nobody_has_access_every_staff_member_sees_all(staff, as_user, hal
 
 
 @pytest.mark.parametrize(
-    ("role", "add", "send", "manage"),
+    ("role", "statuses"),
     [
-        (Role.VIEWER, 403, 403, 403),
-        (Role.EDITOR, 200, 403, 403),
-        (Role.SENDER, 200, 200, 403),
-        (Role.MANAGER, 200, 200, 200),
+        (Role.VIEWER, [403, 403, 403]),
+        (Role.EDITOR, [200, 403, 403]),
+        (Role.SENDER, [200, 200, 403]),
+        (Role.MANAGER, [200, 200, 200]),
     ],
 )
-def test_a_role_bounds_what_permissions_allow(staff, as_user, hall, role, add, send, manage):
+def test_a_role_bounds_what_permissions_allow(staff, as_user, hall, role, statuses):
     client = as_user(staff("member", here=(hall[Application], role)))
     notification = hall[Notification]
     answers = [
@@ -201,7 +199,7 @@ def test_a_role_bounds_what_permissions_allow(staff, as_user, hall, role, add, s
         client.get(reverse("admin:django_push_notification_send", args=[notification.pk])),
         client.get(reverse("admin:django_push_credential_add")),
     ]
-    assert [answer.status_code for answer in answers] == [add, send, manage]
+    assert [answer.status_code for answer in answers] == statuses
     history = hall[PushHistory]
     report = client.get(reverse("admin:django_push_pushhistory_change", args=[history.pk]))
     assert report.status_code == 200
