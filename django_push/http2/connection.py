@@ -1,5 +1,6 @@
 """One connection: a transport, a codec, and the times after which patience ends."""
 
+import math
 import selectors
 import ssl
 from collections import deque
@@ -135,7 +136,7 @@ class Connection:
                 self.up = self._transport.up
             if self.up:
                 self._read(now)
-                self._flush()
+                self._write(now)
             self._watch()
         except TransportError as error:
             if self.up:
@@ -144,16 +145,24 @@ class Connection:
                 self._dial(now, str(error))
         self._retire()
 
-    def _read(self, now: float) -> None:
+    def _read(self, now: float, most: float = MOST_READS) -> None:
         assert self._transport is not None
         reads = 0
-        while reads < MOST_READS or self._transport.pending():
+        while reads < most or self._transport.pending():
             data = self._transport.read()
             if data is None:
                 break
             self._heard_at = now
             self.codec.feed(data)
             reads += 1
+
+    def _write(self, now: float) -> None:
+        try:
+            self._flush()
+        except TransportError:
+            # What the peer said before it left can still be read, and perhaps a better reason.
+            self._read(now, math.inf)
+            raise
 
     def _flush(self) -> None:
         """Write what the codec has, as far as the socket takes it."""
@@ -223,20 +232,14 @@ class Connection:
     def send(self, template: Template, requests: Sequence[Request], now: float) -> None:
         """Send at most `room()` requests."""
         self.codec.request_many(template, requests)
-        self._write(now)
+        self._write_out(now)
 
-    def _write(self, now: float) -> None:
+    def _write_out(self, now: float) -> None:
         try:
-            self._flush()
+            self._write(now)
             self._watch()
         except TransportError as error:
-            self._salvage(now)
             self.close(str(error))
-
-    def _salvage(self, now: float) -> None:
-        """Writing failed; what the peer said before it left can still be read."""
-        with suppress(TransportError):  # the reason that counts is the first one
-            self._read(now)
 
     # -- time
 
@@ -251,7 +254,7 @@ class Connection:
         self._check_requests(now)
         self._check_ping(now)
         if self.up:
-            self._write(now)
+            self._write_out(now)
         self._retire()
 
     def _check_dialing(self, now: float) -> None:

@@ -275,6 +275,7 @@ class RawServer:
 
     def _serve(self, plain: socket.socket, number: int) -> None:
         plain.settimeout(10)
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             with self._context.wrap_socket(plain, server_side=True) as tls_socket:
                 self._script(Raw(tls_socket), number)

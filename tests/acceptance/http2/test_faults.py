@@ -463,6 +463,7 @@ def test_a_client_certificate_is_shown_when_asked_for(tls):
     def script(raw, number):
         raw.greet(streams=10)
         raw.answer(raw.wait_for(frames.DataFrame, "END_STREAM").stream_id)
+        server.done.wait(10)
 
     with RawServer(tls, script, context=context) as server:
         ours = tls.client()
@@ -472,7 +473,7 @@ def test_a_client_certificate_is_shown_when_asked_for(tls):
         client.close()
         with connected(server.origin, tls) as without:
             poll_until(without, has_error)
-            assert "certificate required" in without.error
+            assert "certificate required" in without.error, without.error
 
 
 @pytest.mark.parametrize(
