@@ -31,7 +31,7 @@ _SANDBOX = x509.ObjectIdentifier("1.2.840.113635.100.6.3.1")
 _PRODUCTION = x509.ObjectIdentifier("1.2.840.113635.100.6.3.2")
 _TOPICS = x509.ObjectIdentifier("1.2.840.113635.100.6.3.6")
 
-_KEY_ID = re.compile(r"AuthKey_([A-Z0-9]{10})(?:\D.*)?\.p8", re.IGNORECASE)
+_KEY_ID = re.compile(r"AuthKey_([A-Z0-9]{10})(?:[^A-Z0-9].*)?\.p8", re.IGNORECASE)
 _CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
 
 

@@ -185,7 +185,11 @@ class Provider(Generic[PreparedT]):
         raise NotImplementedError
 
     def open(self, selector: selectors.BaseSelector) -> Channel[PreparedT]:
-        """A channel whose sockets are registered with ``selector``."""
+        """A channel whose sockets are registered with ``selector``.
+
+        An account that can not be used does not raise: its channel says so in
+        :attr:`Channel.refused`. Wrong settings raise ``ImproperlyConfigured``.
+        """
         raise NotImplementedError
 
     @classmethod

@@ -18,6 +18,7 @@ from functools import lru_cache
 from typing import Any, ClassVar, Generic, TypeVar
 
 import orjson
+from django.core.exceptions import ImproperlyConfigured
 
 from ..conf import push_settings
 from ..exceptions import InvalidCredential, InvalidRegistration
@@ -265,13 +266,19 @@ def open_client(
     owner: object,
     **options: Any,
 ) -> OwnedClient:
-    """A client for a channel; ``options`` go to :class:`~django_push.http2.Client`."""
+    """A client for a channel; ``options`` go to :class:`~django_push.http2.Client`.
+
+    Raises ``ImproperlyConfigured`` for an ``origin`` that is none.
+    """
     options = {
         "connections": push_settings.CONNECTIONS,
         "request_timeout": push_settings.REQUEST_TIMEOUT,
         **options,
     }
-    client = OwnedClient(origin, context=context, selector=selector, **options)
+    try:
+        client = OwnedClient(origin, context=context, selector=selector, **options)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"An address in DJANGO_PUSH can not be used: {error}.") from None
     client.owner = owner
     return client
 
@@ -285,7 +292,13 @@ def server_context(ca_file: str | None) -> ssl.SSLContext:
 
 def new_context(ca_file: str | None) -> ssl.SSLContext:
     """A context of one's own, to load a client certificate into."""
-    context = ssl.create_default_context(cafile=ca_file)
+    try:
+        context = ssl.create_default_context(cafile=ca_file)
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"DJANGO_PUSH['CA_FILE'] ({ca_file}) can not be read: {error}. Name a file with "
+            "certificates in PEM form, or None for the system's."
+        ) from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["h2"])
     return context

@@ -64,6 +64,7 @@ class ServiceAccountAuthorization(Authorization):
         self._failures = 0
         self._token = _Token("", 0.0)
         self._use(_tokens.get(self._identity, self._token))
+        self._new_client().close()  # a wrong setting shows now, not in the middle of sending
 
     def ready(self) -> bool:
         now = time.monotonic()
@@ -99,18 +100,21 @@ class ServiceAccountAuthorization(Authorization):
     def _fetch(self) -> None:
         """Open a connection, and ask once it is up."""
         if self._client is None:
-            parts = urlsplit(self._url)
-            self._client = open_client(
-                f"{parts.scheme}://{parts.netloc}",
-                server_context(push_settings.CA_FILE),
-                self._selector,
-                self._owner,
-                connections=1,
-                keep_ok=True,
-            )
+            self._client = self._new_client()
         if not self._asked and self._client.room():
             self._asked = True
             self._client.send(_template(self._url), [(0, b"", b"", self._request())])
+
+    def _new_client(self) -> OwnedClient:
+        parts = urlsplit(self._url)
+        return open_client(
+            f"{parts.scheme}://{parts.netloc}",
+            server_context(push_settings.CA_FILE),
+            self._selector,
+            self._owner,
+            connections=1,
+            keep_ok=True,
+        )
 
     def _request(self) -> bytes:
         account, now = self._account, int(time.time())

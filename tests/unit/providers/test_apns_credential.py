@@ -67,8 +67,9 @@ def test_downloaded_twice_it_still_tells(name: str) -> None:
     assert read(files.pem(files.ec_key()), name=name).public["key_id"] == "ABCDE12345"
 
 
-def test_a_renamed_key_has_no_id() -> None:
-    assert "key_id" not in read(files.pem(files.ec_key()), name="apple.p8").public
+@pytest.mark.parametrize("name", ["apple.p8", "AuthKey_ABCDE12345X.p8", "AuthKey_SHORT.p8"])
+def test_a_renamed_key_has_no_id(name: str) -> None:
+    assert "key_id" not in read(files.pem(files.ec_key()), name=name).public
 
 
 @pytest.mark.parametrize(
