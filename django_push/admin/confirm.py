@@ -29,7 +29,7 @@ from .words import duration, number, of_devices, provider_name
 if TYPE_CHECKING:
     from .visibility import VisibleAdmin
 
-__all__ = ["ConfirmView"]
+__all__ = ["ConfirmView", "read_number"]
 
 logger = logging.getLogger("django_push.admin")
 
@@ -90,10 +90,10 @@ class ConfirmView:
     def _refusal(self) -> str:
         """Why the number on the page does not stand for the audience."""
         devices = self._count()
-        shown = _typed(self.request.POST.get("shown", ""))
+        shown = read_number(self.request.POST.get("shown", ""))
         if shown is None or devices > shown * 1.1 + 10:
             return _("There are %s now. Look again before you send.") % of_devices(devices)
-        typed = _typed(self.request.POST.get("number", ""))
+        typed = read_number(self.request.POST.get("number", ""))
         if shown > push_settings.CONFIRM_ABOVE and typed != shown:
             return _("Type the number of devices, %s, to send.") % number(shown)
         return ""
@@ -166,7 +166,7 @@ def _what_happens(notification: Notification, found: Preflight) -> dict[str, Any
     }
 
 
-def _typed(value: str) -> int | None:
+def read_number(value: str) -> int | None:
     """A number with or without separators, as people write it."""
     digits = _SEPARATORS.sub("", value)
     return int(digits) if digits.isdecimal() else None

@@ -48,6 +48,10 @@ class _Base(BaseFormSet):  # type: ignore[type-arg]
     def __init__(self, data: Any = None, **kwargs: Any) -> None:
         if data is not None and f"{kwargs['prefix']}-TOTAL_FORMS" not in data:
             data = None  # posted by a page without languages, such as a script's
+        self.kept = kwargs.get("initial") or []
+        if data is not None:
+            # A row that equals its initial value counts as untouched, thus as empty.
+            kwargs["initial"] = None
         super().__init__(data, **kwargs)
 
     @staticmethod
@@ -61,9 +65,14 @@ class _Base(BaseFormSet):  # type: ignore[type-arg]
     def texts(self) -> dict[str, dict[str, str]]:
         """What a notification keeps: a row that was emptied is a language that is gone."""
         if not self.is_bound:
-            return {row["tag"]: _written(row) for row in self.initial or []}
+            return {row["tag"]: _written(row) for row in self.kept}
         rows = [form.cleaned_data for form in self.forms if form.cleaned_data.get("tag")]
-        return {row["tag"]: _written(row) for row in rows if _written(row)}
+        subtitles = {row["tag"]: row["subtitle"] for row in self.kept if row.get("subtitle")}
+        return {
+            row["tag"]: _written({**row, "subtitle": subtitles.get(row["tag"], "")})
+            for row in rows
+            if _written(row)
+        }
 
 
 def _written(row: Mapping[str, str]) -> dict[str, str]:
