@@ -133,3 +133,12 @@ LOGGING = {
     "handlers": {"console": {"class": "logging.StreamHandler"}},
     "loggers": {"django_push": {"handlers": ["console"], "level": "INFO"}},
 }
+
+if "CELERY_BROKER_URL" in os.environ:
+    CELERY_BROKER_URL = os.environ["CELERY_BROKER_URL"]
+    CELERY_TASK_IGNORE_RESULT = True
+    # A broker that is down must not hold up who submits a push: the beat finds the work.
+    CELERY_BROKER_CONNECTION_TIMEOUT = 1
+    CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_timeout": 1, "socket_connect_timeout": 1}
+    CELERY_BEAT_SCHEDULE = {"push": {"task": "django_push.tick", "schedule": 5.0}}
+    DJANGO_PUSH["DISPATCHER"] = "django_push.tasks.wake"

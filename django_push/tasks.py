@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from typing import Any
 
 from celery import shared_task
 from django.core.exceptions import ImproperlyConfigured
@@ -22,15 +23,47 @@ from django.core.exceptions import ImproperlyConfigured
 from . import scheduler
 from .worker import Worker
 
-__all__ = ["drain", "tick", "wake"]
+__all__ = ["disconnect", "drain", "tick", "wake"]
 
 SECONDS = 30.0
 """How long one task sends before it queues itself again, so that other tasks get their turn."""
 
 
 def wake(database: str) -> None:
-    """Queue one wake-up; a ``DISPATCHER``. A broker that is down is found out within a second."""
-    drain.apply_async(retry=False, expires=SECONDS * 4)
+    """Queue one wake-up; a ``DISPATCHER``.
+
+    Who submits a push must not wait for a broker that is down: one try, one second at the most.
+    Celery's own connections retry for longer, whatever ``retry=False`` says.
+    """
+    with _impatient_pool(os.getpid(), str(drain.app.conf.broker_url)).acquire() as connection:
+        drain.apply_async(retry=False, expires=SECONDS * 4, connection=connection)
+
+
+def disconnect() -> None:
+    """Close this process's connections to the broker; the next wake-up opens them again."""
+    for (pid, _), pool in _pools.items():
+        if pid == os.getpid():  # those of before a fork belong to the parent
+            pool.force_close_all()
+    _pools.clear()
+
+
+_pools: dict[tuple[int, str], Any] = {}
+
+
+def _impatient_pool(pid: int, url: str) -> Any:
+    """Connections of this process to this broker that give up at once."""
+    if (pid, url) not in _pools:
+        disconnect()
+        app = drain.app
+        options = {
+            **app.conf.broker_transport_options,
+            "max_retries": 0,
+            "socket_timeout": 1.0,
+            "socket_connect_timeout": 1.0,
+        }
+        connection = app.connection_for_write(connect_timeout=1.0, transport_options=options)
+        _pools[pid, url] = connection.Pool(limit=16)
+    return _pools[pid, url]
 
 
 @shared_task(name="django_push.drain", ignore_result=True)

@@ -34,3 +34,4 @@ DJANGO_PUSH = {**_DEMO, "REDIRECT_TO": None, "FILE": str(_STATE / "deliveries.js
 if "PUSH_TEST_DATABASE" in os.environ:
     DATABASES["default"]["NAME"] = os.environ["PUSH_TEST_DATABASE"]
 DJANGO_PUSH |= json.loads(os.environ.get("PUSH_TEST_SETTINGS", "{}"))
+CELERY_TASK_DEFAULT_QUEUE = os.environ.get("PUSH_TEST_QUEUE", "celery")
