@@ -93,7 +93,7 @@ class Connection(asyncio.Protocol):
         self._closed = True
         self._held.clear()
         self._service.channels.discard(self)
-        self._service.faults += self._engine.faults
+        self._service.past_faults += self._engine.faults
 
     def pause_writing(self) -> None:
         # A client that does not read its answers gets no more of them.
@@ -103,6 +103,10 @@ class Connection(asyncio.Protocol):
         self._transport.resume_reading()
 
     # Channel
+
+    @property
+    def faults(self) -> int:
+        return self._engine.faults
 
     def reply(self, stream: int, answer: Answer) -> None:
         if answer.delay:
@@ -193,6 +197,6 @@ class Connection(asyncio.Protocol):
             return
         if data:
             self._transport.write(data)
-            if self._last is None and self._engine.is_over():
-                self._closed = True
-                self._transport.close()
+        if self._last is None and self._engine.is_over():
+            self._closed = True
+            self._transport.close()

@@ -28,6 +28,10 @@ class Channel(Protocol):
 
     peer: Peer
 
+    @property
+    def faults(self) -> int:
+        """How often the peer broke the protocol."""
+
     def reply(self, stream: int, answer: Answer) -> None:
         """Answer now or after the answer's delay."""
 
@@ -63,12 +67,17 @@ class Service:
         self._disturbs = False
         self.channels: set[Channel] = set()
         self.connections = 0
-        self.faults = 0
+        self.past_faults = 0
         self._tokens = AccessTokens(clock)
         self._apns = Apns(identity, clock)
         self._fcm = Fcm(identity, self._tokens, clock)
         self._oauth = TokenEndpoint(identity, self._tokens, audiences, clock)
         self._pushes = 0
+
+    @property
+    def faults(self) -> int:
+        """How often peers broke the protocol, on closed connections and open ones."""
+        return self.past_faults + sum(channel.faults for channel in self.channels)
 
     def behave(self, document: object) -> Behaviour:
         """Change the behaviour by a JSON object; raises BehaviourError and changes nothing."""

@@ -29,8 +29,10 @@ class Engine(Protocol):
     """One connection's protocol state."""
 
     name: str
-    faults: int
-    """Streams that the engine itself has refused because they broke the protocol."""
+
+    @property
+    def faults(self) -> int:
+        """How often the peer broke the protocol, so that the engine itself refused."""
 
     def start(self, limit: int) -> None:
         """Open the connection; the client may have `limit` concurrent streams."""

@@ -50,6 +50,7 @@ class H2Engine:
         try:
             events = self._connection.receive_data(data)
         except ProtocolError as error:
+            self.faults += 1
             raise EngineError(str(error)) from error
         arrivals: list[Arrival] = []
         for event in events:

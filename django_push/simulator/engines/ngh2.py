@@ -32,7 +32,8 @@ class Ngh2Engine:
     name = "ngh2"
 
     def __init__(self) -> None:
-        self.faults = 0
+        self._faults = 0
+        self._ended = False
         self._connection = ngh2.Connection(ngh2.Role.SERVER, _CONFIGURATION)
         self._open: dict[int, tuple[Any, list[bytes]]] = {}
 
@@ -43,7 +44,18 @@ class Ngh2Engine:
         try:
             self._connection.receive_data(data)
         except ngh2.NGH2Error as error:
+            self._faults += 1
             raise EngineError(str(error)) from error
+        return self._sift()
+
+    @property
+    def faults(self) -> int:
+        # A refused stream is told as closed only after the refusal was written, and nothing
+        # else happens between two receives.
+        self._sift()
+        return self._faults
+
+    def _sift(self) -> list[Arrival]:
         arrivals: list[Arrival] = []
         events: list[Any] = self._connection.events()
         for event in events:
@@ -54,27 +66,28 @@ class Ngh2Engine:
                 else:
                     self._open[event.stream_id] = (event.headers, [])
             elif kind is ngh2.DataReceived:
-                self._data(event, arrivals)
+                self._data(event.stream_id, event.data, event.end_stream, arrivals)
+            elif kind is ngh2.TrailersReceived:
+                self._data(event.stream_id, b"", True, arrivals)
             elif kind is ngh2.StreamClosed:
                 self._closed(event)
             elif kind is ngh2.ConnectionClosed:
-                raise EngineError("The peer closed the HTTP/2 connection.")
+                self._ended = True
         return arrivals
 
-    def _data(self, event: Any, arrivals: list[Arrival]) -> None:
-        stream = event.stream_id
+    def _data(self, stream: int, data: bytes, ended: bool, arrivals: list[Arrival]) -> None:
         headers, parts = self._open[stream]
-        if event.end_stream:
+        if ended:
             del self._open[stream]
-            body = b"".join((*parts, event.data)) if parts else event.data
+            body = b"".join((*parts, data)) if parts else data
             arrivals.append((stream, headers, body))
         elif sum(map(len, parts)) <= MAX_BODY:
-            parts.append(event.data)
+            parts.append(data)
 
     def _closed(self, event: Any) -> None:
         self._open.pop(event.stream_id, None)
         if event.local_error is not None or event.error_code == _PROTOCOL_ERROR:
-            self.faults += 1
+            self._faults += 1
 
     def respond(self, stream: int, answer: Answer) -> bool:
         body = answer.body
@@ -110,4 +123,5 @@ class Ngh2Engine:
             raise EngineError(str(error)) from error
 
     def is_over(self) -> bool:
-        return not (self._connection.want_read or self._connection.want_write)
+        connection = self._connection
+        return self._ended or not (connection.want_read or connection.want_write)

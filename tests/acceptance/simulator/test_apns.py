@@ -454,6 +454,7 @@ def test_a_certificate_is_good_for_its_topics_only(
 
 
 def test_an_upper_case_header_is_refused_by_the_protocol(simulator: Simulator) -> None:
+    before = simulator.status()["protocol_faults"]
     config = {"validate_outbound_headers": False, "normalize_outbound_headers": False}
     with Client(simulator.apns_url, simulator.identity, **config) as client:
         stream = client.start(f"/3/device/{token(1)}", PAYLOAD, ("Apns-Topic", TOPIC))
@@ -462,6 +463,7 @@ def test_an_upper_case_header_is_refused_by_the_protocol(simulator: Simulator) -
 
         assert client.closed or client.replies[stream].reset == 1
     assert simulator.deliveries() == []
+    assert simulator.status()["protocol_faults"] > before
 
 
 def test_apns_speaks_http2_only(simulator: Simulator) -> None:
