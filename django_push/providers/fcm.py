@@ -22,7 +22,7 @@ from ..http2 import Answer, Request
 from ..messages import Account, Device, Envelope, Result, Status
 from .base import CredentialFile, Field, Preview
 from .fcm_credential import PROJECT_ID, load_secret, read_file
-from .fcm_payload import PAYLOAD_LIMIT, build, size
+from .fcm_payload import PAYLOAD_LIMIT, WRAPPING, build, size
 from .http2 import Authorization, Http2Provider, Prepared, by_status, decoded, retry_after
 from .oauth import ServiceAccountAuthorization
 from .payload import dumps
@@ -93,8 +93,10 @@ class FcmProvider(Http2Provider[Prepared]):
 
     def prepare(self, envelope: Envelope) -> Prepared:
         built = build(envelope)
-        self._check_size(size(built))
-        return Prepared((("content-type", "application/json"),), dumps(built)[1:] + b"}")
+        body = dumps(built)
+        if len(body) + WRAPPING > PAYLOAD_LIMIT:
+            self._check_size(size(built))  # worth its time only near the limit
+        return Prepared((("content-type", "application/json"),), body[1:] + b"}")
 
     def payload_size(self, envelope: Envelope) -> int:
         return size(build(envelope))

@@ -10,19 +10,23 @@ over all of it last.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping
 from typing import Any
 
 from ..exceptions import InvalidPush
 from ..messages import Envelope, Message, Priority, PushType
 from .apns_payload import alert, aps_options
-from .payload import dumps, merge, own_data, remaining
+from .payload import dumps, merge, own_data
 
-__all__ = ["LONGEST_TTL", "PAYLOAD_LIMIT", "build", "size"]
+__all__ = ["LONGEST_TTL", "PAYLOAD_LIMIT", "WRAPPING", "build", "size"]
 
 PAYLOAD_LIMIT = 4096
 LONGEST_TTL = 2_419_200
 """Seconds: four weeks."""
+
+WRAPPING = 64
+"""Bytes."""
 
 TARGETS = frozenset(("token", "fid", "topic", "condition"))
 _RESERVED = re.compile(r"from|message_type|(google|gcm)\..*", re.DOTALL)
@@ -51,7 +55,8 @@ def build(envelope: Envelope) -> dict[str, Any]:
 def size(built: Mapping[str, Any]) -> int:
     """Bytes of what reaches the device: the larger of Android's and Apple's share.
 
-    How exactly Google counts is not documented; this errs on the larger side.
+    How exactly Google counts is not documented; this errs on the larger side. It is never more
+    than :data:`WRAPPING` above the length of the message itself.
     """
     shown, data = built.get("notification") or {}, built["data"]
     android = (built.get("android") or {}).get("notification") or {}
@@ -73,7 +78,8 @@ def _android(envelope: Envelope) -> dict[str, Any]:
         "priority": "HIGH" if message.priority is Priority.HIGH else "NORMAL"
     }
     if envelope.expires_at is not None:
-        android["ttl"] = f"{remaining(envelope, LONGEST_TTL)}s"
+        left = envelope.expires_at - int(time.time())
+        android["ttl"] = f"{min(max(left, 0), LONGEST_TTL)}s"
     if message.collapse_id:
         # Four keys are kept for an offline device at most, so none is made up.
         android["collapse_key"] = message.collapse_id

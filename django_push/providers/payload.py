@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,7 +10,7 @@ import orjson
 from ..exceptions import InvalidPush
 from ..messages import Envelope
 
-__all__ = ["dumps", "merge", "own_data", "remaining"]
+__all__ = ["dumps", "merge", "own_data"]
 
 
 def dumps(value: object) -> bytes:
@@ -62,10 +61,3 @@ def own_data(envelope: Envelope) -> dict[str, Any]:
         data["link"] = message.link
     data.update(message.data)
     return data
-
-
-def remaining(envelope: Envelope, longest: int) -> int:
-    """Seconds for which the provider shall try; 0: once. ``longest`` when nobody said."""
-    if envelope.expires_at is None:
-        return longest
-    return min(max(envelope.expires_at - int(time.time()), 0), longest)

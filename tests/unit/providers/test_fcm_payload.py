@@ -8,6 +8,7 @@ import pytest
 
 from django_push.exceptions import InvalidPush, InvalidRegistration, PayloadTooLarge
 from django_push.messages import Account, Device, Envelope, Message
+from django_push.providers import fcm_payload
 from django_push.providers.fcm import FcmProvider
 
 PUSH_ID = "0e3c1a52-9d0a-4f65-8a8e-1f2d3c4b5a69"
@@ -212,6 +213,21 @@ def test_apples_share_counts_too() -> None:
     huge = {"fcm": {"apns": {"payload": {"aps": {"x": "x" * 5000}}}}}
     with pytest.raises(PayloadTooLarge):
         provider().prepare(envelope({**TEXT, "overrides": huge}))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"data": {"a": 1}},
+        {"data": {"a": 1}, "overrides": {"fcm": {"android": None, "apns": None}}},
+        {**TEXT, "overrides": {"fcm": {"android": None, "apns": None, "notification": None}}},
+        {**TEXT, "subtitle": "S", "sound": "x", "badge": 7, "image": "https://x.example/a"},
+    ],
+)
+def test_the_size_is_never_far_above_the_messages_own(content: dict[str, Any]) -> None:
+    """The exact count is left out for messages that are clearly small enough."""
+    built = fcm_payload.build(envelope(content))
+    assert fcm_payload.size(built) <= len(orjson.dumps(built)) + fcm_payload.WRAPPING
 
 
 def test_token_and_installation_id_go_where_they_belong() -> None:
