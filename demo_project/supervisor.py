@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Self
 
-__all__ = ["Child", "Supervisor"]
+__all__ = ["Child", "Supervisor", "ending"]
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PROJECT = str(Path(__file__).resolve().parent.parent)
@@ -85,7 +85,7 @@ class Supervisor:
             for name, process in self._running.items():
                 code = process.poll()
                 if code is not None:
-                    return f"{name} {_ending(code)}"
+                    return f"{name} {ending(code)}"
             if until is not None and until():
                 break
             time.sleep(LOOK_EVERY)
@@ -111,7 +111,7 @@ class Supervisor:
         self.signalled = number
 
 
-def _ending(code: int) -> str:
+def ending(code: int) -> str:
     if code < 0:
         return f"was ended by {signal.Signals(-code).name}"
     return f"ended with exit code {code}"

@@ -46,7 +46,7 @@ def make_staff() -> None:
     """``admin``, ``editor`` and ``sender``, each with the name as password."""
     users = get_user_model()._default_manager
     if not users.filter(username="admin").exists():
-        users.create_superuser("admin", "admin@example.com", "admin")  # type: ignore[attr-defined]
+        users.create_superuser("admin", "admin@example.com", "admin")
     for group_name, codenames in GROUPS.items():
         group, is_new = Group.objects.get_or_create(name=group_name)
         if is_new:
@@ -54,15 +54,13 @@ def make_staff() -> None:
             group.permissions.set(mine.filter(codename__in=codenames))
     for name, group_name in STAFF.items():
         if not users.filter(username=name).exists():
-            user = users.create_user(  # type: ignore[attr-defined]
-                name, f"{name}@example.com", name, is_staff=True
-            )
+            user = users.create_user(name, f"{name}@example.com", name, is_staff=True)
             user.groups.add(Group.objects.get(name=group_name))
 
 
 def make_application() -> Application:
     """The application ``demo`` with its keys."""
-    application = Application.objects.filter(key=APPLICATION_KEY).first()
+    application: Application | None = Application.objects.filter(key=APPLICATION_KEY).first()
     if application is None:
         application = Application.objects.register(
             get_user_model()._default_manager.filter(username="admin").first(),

@@ -47,7 +47,7 @@ def make_phones(application: Application) -> None:
     for phone in PHONES:
         user = users.filter(username=phone.owner).first()
         if user is None:
-            user = users.create_user(phone.owner)  # type: ignore[attr-defined]
+            user = users.create_user(phone.owner)
         Installation.objects.register(
             application,
             device_type=phone.device_type,

@@ -61,7 +61,7 @@ class Command(BaseCommand):
                 supervisor.start(child)
             ending = supervisor.wait(until=lambda: all(map(_answers, _ports(port).values())))
             if not ending and supervisor.signalled is None:
-                self.stdout.write(_welcome(port), self.style.SUCCESS)
+                self.stdout.write(welcome(port), self.style.SUCCESS)
                 self.stdout.flush()
                 ending = supervisor.wait()
             return ending
@@ -160,7 +160,7 @@ def _children(port: int) -> list[Child]:
     ]
 
 
-def _welcome(port: int) -> str:
+def welcome(port: int) -> str:
     target = settings.DJANGO_PUSH["REDIRECT_TO"]
     simulator = f"{HOST}:{settings.SIMULATOR_CONTROL_PORT}/deliveries"
     where = {
