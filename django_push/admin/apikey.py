@@ -77,17 +77,11 @@ class ApiKeyAdmin(VisibleAdmin):
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
         return super().log_addition(request, ApiKey.objects.get(pk=obj.pk), message)
 
-    def add_view(
-        self, request: HttpRequest, form_url: str = "", extra_context: Any = None
-    ) -> HttpResponse:
-        answer = super().add_view(request, form_url, extra_context)
-        answer["Cache-Control"] = "no-store"
-        return answer
-
     def response_add(
         self, request: HttpRequest, obj: Any, post_url_continue: str | None = None
     ) -> HttpResponse:
-        # The answer itself, and no message after a redirect: messages are kept in cookies.
+        # The answer itself, which the admin never lets be cached, and no message after a redirect:
+        # messages are kept in cookies.
         context = {
             **self.admin_site.each_context(request),
             "title": _("The new key"),

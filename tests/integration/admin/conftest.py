@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -88,7 +89,7 @@ def fill(application: Application, mark: str) -> dict[type, Any]:
     device = Installation.objects.register(
         application,
         device_type="ios",
-        address=f"{mark}token0",
+        address=re.sub(r"\W", "", mark) + "token0",
         owner=Owner(user_key=f"{mark}-user", proved=True),
         channels=[f"{mark}-channel"],
         app_version=mark,

@@ -1,0 +1,250 @@
+"""Applications, keys, devices, the home page; and no page of ours has anything inline."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.urls import reverse
+
+from django_push.models import (
+    ApiKey,
+    Application,
+    ApplicationAccess,
+    Credential,
+    Installation,
+    Notification,
+    Owner,
+    PushHistory,
+    Role,
+)
+
+from .conftest import EDITOR, fill
+
+HOME = "admin:app_list"
+
+
+def changelist(client, model, **query):
+    return client.get(reverse(f"admin:django_push_{model}_changelist"), query)
+
+
+# ----- API keys -----
+
+
+def test_a_key_is_shown_once(root, application):
+    data = {"application": application.pk, "kind": "server", "name": "Shop"}
+    answer = root.post(reverse("admin:django_push_apikey_add"), data)
+    value = re.search(r'id="id_value"[^>]*value="([^"]+)"', answer.content.decode())
+    key = ApiKey.objects.find(value[1])
+    assert (key.name, key.kind) == ("Shop", "server")
+    assert "no-store" in answer["Cache-Control"]
+    page = root.get(reverse("admin:django_push_apikey_change", args=[key.pk])).content.decode()
+    for secret in (value[1], key.sealed, key.digest):
+        assert secret not in page
+    assert value[1] not in changelist(root, "apikey").content.decode()
+    assert value[1] not in "".join(entry.change_message for entry in LogEntry.objects.all())
+    assert not root.cookies.get("messages")
+
+
+def test_a_key_that_apps_already_carry_can_be_entered(root, application):
+    data = {"application": application.pk, "kind": "client", "name": "Old", "given": "carried"}
+    root.post(reverse("admin:django_push_apikey_add"), data)
+    assert ApiKey.objects.find("carried").name == "Old"
+    again = root.post(reverse("admin:django_push_apikey_add"), data)
+    assert b"This key is already in use." in again.content
+    assert ApiKey.objects.count() == 1
+
+
+def test_keys_are_revoked_and_not_edited(root, application):
+    key, value = ApiKey.objects.issue(application, "client", name="Old")
+    page = reverse("admin:django_push_apikey_change", args=[key.pk])
+    assert root.post(page, {"name": "Other"}).status_code == 403
+    data = {"action": "revoke", "_selected_action": [key.pk]}
+    answer = root.post(reverse("admin:django_push_apikey_changelist"), data, follow=True)
+    assert b"1 key was revoked." in answer.content
+    assert ApiKey.objects.find(value) is None
+    assert LogEntry.objects.get().get_change_message() == "Revoked."
+
+
+# ----- applications -----
+
+
+def test_the_first_application_is_made_in_the_admin(root):
+    data = {
+        "name": "Concert Hall",
+        "key": "hall",
+        "time_zone": "UTC",
+        "push_settings": "{}",
+        "access-TOTAL_FORMS": "0",
+        "access-INITIAL_FORMS": "0",
+    }
+    assert root.post(reverse("admin:django_push_application_add"), data).status_code == 302
+    assert Application.objects.get().key == "hall"
+
+
+def test_who_makes_an_application_manages_it(staff, as_user, store):
+    user = staff("maker", there=(store, Role.MANAGER))
+    data = {"name": "New", "key": "new", "time_zone": "UTC", "push_settings": "{}"}
+    data |= {"access-TOTAL_FORMS": "0", "access-INITIAL_FORMS": "0"}
+    as_user(user).post(reverse("admin:django_push_application_add"), data)
+    assert ApplicationAccess.objects.get(user=user, application__key="new").role == Role.MANAGER
+
+
+def test_applications_are_not_deleted_here(root, hall):
+    application = hall[Application]
+    page = reverse("admin:django_push_application_delete", args=[application.pk])
+    assert root.post(page, {"post": "yes"}).status_code == 403
+
+
+def test_a_manager_hands_out_access(staff, as_user, application):
+    manager = staff("manager", here=(application, Role.MANAGER))
+    tom = staff("tom", *EDITOR)
+    page = reverse("admin:django_push_application_change", args=[application.pk])
+    data = {
+        "name": "Concert Hall",
+        "time_zone": "UTC",
+        "push_settings": "{}",
+        "access-TOTAL_FORMS": "1",
+        "access-INITIAL_FORMS": "0",
+        "access-0-application": application.pk,
+        "access-0-user": tom.pk,
+        "access-0-role": Role.EDITOR,
+    }
+    client = as_user(manager)
+    row = ApplicationAccess.objects.get()
+    mine = {"access-0-id": row.pk, "access-0-user": manager.pk, "access-0-role": Role.MANAGER}
+    new = {"access-1-application": application.pk, "access-1-user": tom.pk, "access-1-role": 20}
+    counts = {"access-TOTAL_FORMS": "2", "access-INITIAL_FORMS": "1"}
+    assert client.post(page, {**data, **mine, **new, **counts}).status_code == 302
+    assert ApplicationAccess.objects.get(user=tom).role == Role.EDITOR
+
+
+# ----- devices -----
+
+
+@pytest.mark.parametrize("term", ["ana", "token-of-ana", "token-of", "{id}", "client-id"])
+def test_devices_are_found_by_user_token_and_id(root, device, term):
+    found = device(
+        "token-of-ana", owner=Owner(user_key="ana", proved=True), installation_id="client-id"
+    )
+    device("another", owner=Owner(user_key="Ana", proved=True))
+    answer = changelist(root, "installation", q=term.format(id=found.public_id))
+    assert [row.pk for row in answer.context["cl"].result_list] == [found.pk]
+
+
+def test_tokens_are_shown_cut(root, device):
+    row = device("0123456789abcdef" * 4)
+    page = reverse("admin:django_push_installation_change", args=[row.pk])
+    for answer in (changelist(root, "installation"), root.get(page)):
+        assert b"01234567\xe2\x80\xa6" in answer.content
+        assert row.address[:10].encode() not in answer.content
+
+
+def test_devices_are_switched_off_and_on(root, device):
+    row = device("a" * 64)
+    page = reverse("admin:django_push_installation_changelist")
+    root.post(page, {"action": "switch_off", "_selected_action": [row.pk]})
+    row.refresh_from_db()
+    assert (row.is_active, row.inactive_reason) == (False, Installation.Reason.STAFF)
+    root.post(page, {"action": "switch_on", "_selected_action": [row.pk]})
+    row.refresh_from_db()
+    assert (row.is_active, row.inactive_reason) == (True, "")
+    messages = [entry.get_change_message() for entry in LogEntry.objects.order_by("pk")]
+    assert messages == ["Switched off.", "Switched on."]
+
+
+def test_the_list_of_devices_counts_no_further_than_it_shows(
+    root, application, django_assert_max_num_queries
+):
+    Installation.objects.bulk_create(
+        [
+            Installation(
+                application=application,
+                device_type="ios",
+                provider="apns",
+                address=f"{number:064x}",
+                address_hash=f"{number:064x}",
+            )
+            for number in range(1200)
+        ]
+    )
+    with django_assert_max_num_queries(12) as queries:
+        answer = changelist(root, "installation")
+    assert answer.context["cl"].result_count == 1000
+    assert b"These are the newest." in answer.content
+    assert not [query for query in queries if "COUNT(" in query["sql"]]
+
+
+# ----- home -----
+
+
+def test_home_leads_through_three_steps(root, application, device):
+    page = root.get(reverse(HOME, args=["django_push"])).content.decode()
+    assert "Three steps to the first push" in page
+    assert "key hall" in page
+    device("a" * 64)
+    page = root.get(reverse(HOME, args=["django_push"])).content.decode()
+    assert "Three steps to the first push" not in page  # everything is redirected: no credential
+
+
+def test_home_says_that_nothing_leaves_the_house(root, application):
+    page = root.get(reverse(HOME, args=["django_push"])).content.decode()
+    assert "No device gets anything." in page
+
+
+def test_home_names_credentials_in_trouble(root, hall):
+    Credential.objects.update(check_result="refused")
+    page = root.get(reverse(HOME, args=["django_push"])).content.decode()
+    assert "Credential “HALLMARK credential”: Refused." in page
+    assert "1 device depends on it." in page
+
+
+def test_home_shows_only_what_permissions_allow(staff, as_user, hall):
+    client = as_user(staff("limited", "view_pushhistory"))
+    page = client.get(reverse(HOME, args=["django_push"])).content.decode()
+    assert "Recent pushes" in page
+    assert "Drafts" not in page
+    assert "Compose push" not in page
+    assert "<h2>Devices</h2>" not in page
+
+
+# ----- every page -----
+
+
+def pages(hall):
+    return [
+        reverse(HOME, args=["django_push"]),
+        reverse("admin:django_push_notification_add"),
+        reverse("admin:django_push_notification_change", args=[hall[Notification].pk]),
+        reverse("admin:django_push_notification_send", args=[hall[Notification].pk]),
+        reverse("admin:django_push_notification_changelist"),
+        reverse("admin:django_push_pushhistory_changelist"),
+        reverse("admin:django_push_pushhistory_change", args=[hall[PushHistory].pk]),
+        reverse("admin:django_push_pushhistory_stop", args=[hall[PushHistory].pk]),
+        reverse("admin:django_push_credential_add"),
+        reverse("admin:django_push_credential_change", args=[hall[Credential].pk]),
+        reverse("admin:django_push_installation_change", args=[hall[Installation].pk]),
+        reverse("admin:django_push_apikey_add"),
+    ]
+
+
+def test_no_page_has_inline_script_style_or_handler(root, hall):
+    for page in pages(hall):
+        body = root.get(page).content.decode()
+        assert not re.search(r"<script(?![^>]*\bsrc=)", body), page
+        assert not re.search(r"<style", body), page
+        assert not re.search(r'<[^>]+\s(style|on[a-z]+)="', body), page
+        assert "javascript:" not in body
+
+
+def test_texts_of_others_are_escaped_everywhere(root, application):
+    rows = fill(application, "<b>x</b>")
+    for page in pages(rows):
+        assert b"<b>x</b>" not in root.get(page).content, page
+
+
+def test_every_page_speaks_the_readers_language(root, hall):
+    for page in pages(hall):
+        body = root.get(page, headers={"accept-language": "de"}).content.decode()
+        assert '<html lang="de"' in body
