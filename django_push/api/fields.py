@@ -56,7 +56,7 @@ class Text(serializers.CharField):
         return super().to_internal_value(data)
 
 
-@extend_schema_field({"type": "string", "maxLength": 191})
+@extend_schema_field({"oneOf": [{"type": "string", "maxLength": 191}, {"type": "integer"}]})
 class UserId(Text):
     """An id of a user: a JSON string, or a whole number as Django's own ids are."""
 

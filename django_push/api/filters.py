@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import django_filters
@@ -52,15 +52,21 @@ class StrictFilterBackend(DjangoFilterBackend):
                 "known": ", ".join(sorted(known)),
             }
             raise ValidationError({unknown[0][:64]: [message]}, code="unknown_filter")
+        empty = [name for name, value in request.query_params.items() if not value]
+        if empty:
+            message = _("It is empty. Give a value, or leave the filter out.")
+            raise ValidationError({empty[0]: [message]}, code="wrong_value")
         return super().filter_queryset(request, queryset, view)
 
 
 class _MomentField(IsoDateTimeField):
     def to_python(self, value: Any) -> datetime | None:
         moment: datetime | None = super().to_python(value)
-        if moment is not None and not 1970 <= moment.year < 9000:
+        if moment is None:
+            return None
+        if not 1970 <= moment.year < 9000:
             raise forms.ValidationError(_("It must be a time of this age."), code="invalid")
-        return moment
+        return moment.astimezone(UTC)  # PostgreSQL knows no offsets of 16 hours and more
 
 
 class MomentFilter(django_filters.IsoDateTimeFilter):

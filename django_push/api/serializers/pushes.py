@@ -145,8 +145,8 @@ class NotificationSerializer(serializers.ModelSerializer[Notification]):
     texts = JSONObject()
     audience = JSONObject()
     pushes = serializers.SerializerMethodField()
-    send_at = Moment()
-    expires_at = Moment()
+    send_at = Moment(allow_null=True)
+    expires_at = Moment(allow_null=True)
     created_at = Moment()
 
     class Meta:
@@ -186,8 +186,8 @@ class HistorySerializer(serializers.ModelSerializer[PushHistory]):
     per_type = JSONObject(help_text="By platform.")
     due_at = Moment()
     created_at = Moment()
-    started_at = Moment()
-    finished_at = Moment()
+    started_at = Moment(allow_null=True)
+    finished_at = Moment(allow_null=True)
 
     class Meta:
         model = PushHistory

@@ -66,6 +66,8 @@ def test_filters_narrow_the_list(server, device):
         ("channel=%00", "null_characters_not_allowed", "channel"),
         ("registered_since=yesterday", "wrong_value", "registered_since"),
         ("registered_since=0001-01-01T00:00:00%2B23:59", "wrong_value", "registered_since"),
+        ("channel=", "wrong_value", "channel"),
+        ("registered_since=", "wrong_value", "registered_since"),
         ("limit=0", "wrong_value", "limit"),
         ("limit=201", "wrong_value", "limit"),
         ("limit=" + "9" * 5000, "wrong_value", "limit"),
@@ -79,6 +81,12 @@ def test_filters_narrow_the_list(server, device):
 def test_a_filter_that_makes_no_sense_is_refused(server, device, query, code, field):
     device("b1")
     refused(server.get(f"{ADDRESS}?{query}"), 400, code, field)
+
+
+def test_an_offset_that_no_place_has_is_only_a_time(server, device):
+    row = device("b1")
+    query = "registered_since=2001-01-01T00:00:00%2B22:36"
+    assert ids(server.get(f"{ADDRESS}?{query}")) == [row.public_id]
 
 
 def test_pages_follow_each_other_without_count_and_without_offset(server, device):
