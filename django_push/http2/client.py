@@ -11,10 +11,14 @@ from typing import NamedTuple
 from .connection import Connection, Limits
 from .fields import Template
 from .outcome import Lost, Outcome, Request
+from .streams import Entry
 from .transport import Origin
 
-MOST_TRIES = 5
-"""How often a refused request is sent again."""
+MOST_STRIKES = 20
+"""How often a request may be refused while others are answered."""
+
+HARD_STRIKE = 4
+"""What a refusal counts when nothing has been decided since the one before."""
 
 LONGEST_PAUSE = 60.0
 """Seconds between attempts to connect, at most."""
@@ -23,7 +27,7 @@ LONGEST_PAUSE = 60.0
 class _Resent(tuple[int, bytes, bytes, bytes]):
     """A request that remembers how often it was refused."""
 
-    tries = 0
+    strikes = 0
 
 
 class _Queued(NamedTuple):
@@ -89,6 +93,7 @@ class Client:
         self._hold_until = 0.0  # refused streams are not repeated at once
         self._outcome = Outcome()
         self._sent = self._reported = 0
+        self._decided = 0  # outcomes when something was last refused
         self._failures = 0
         self._next_tick = 0.0
         self._closed = False
@@ -225,8 +230,8 @@ class Client:
         """Take over what a connection has decided, and what became of it."""
         codec = connection.codec
         self._outcome.extend(codec.take())
-        for template, request in codec.take_refused():
-            self._refused(connection, template, request, now)
+        if refused := codec.take_refused():
+            self._refused(connection, refused, now)
         if codec.answered:
             self._failures = 0
         if connection.closed and connection in self._connections:
@@ -247,21 +252,22 @@ class Client:
 
     # -- requests that the peer certainly did not process
 
-    def _refused(
-        self, connection: Connection, template: Template, request: Request, now: float
-    ) -> None:
-        again = _Resent(request)
-        again.tries = getattr(request, "tries", 0)
-        if not (connection.codec.draining and connection.codec.answered):
-            # A GOAWAY of a peer who gets on with the work is no sign against the request.
-            again.tries += 1
-            if connection.up:
-                self._hold_until = now + 0.05 * 2**again.tries
-        if self._closed or again.tries > MOST_TRIES:
-            reason = connection.reason or f"{self._origin}: refused by the peer {again.tries} times"
-            self._outcome.lost.append(Lost(again[0], False, reason))
-        else:
+    def _refused(self, connection: Connection, refused: list[Entry], now: float) -> None:
+        decided = self._reported + len(self._outcome)
+        strike = 1 if decided > self._decided else HARD_STRIKE
+        self._decided = decided
+        if connection.codec.draining and connection.codec.answered:
+            strike = 0  # GOAWAY of a peer who gets on with the work: no sign against the request
+        for template, request in refused:
+            again = _Resent(request)
+            again.strikes = getattr(request, "strikes", 0) + strike
+            if self._closed or again.strikes > MOST_STRIKES:
+                reason = connection.reason or f"{self._origin}: refused by the peer again and again"
+                self._outcome.lost.append(Lost(again[0], False, reason))
+                continue
             self._queue(template, again, now)
+            if strike == HARD_STRIKE:
+                self._hold_until = now + 0.05 * 2 ** (again.strikes // HARD_STRIKE)
 
     def _queue(self, template: Template, again: _Resent, now: float) -> None:
         self._again.append(_Queued(now + self._limits.request_timeout, template, again))

