@@ -131,7 +131,7 @@ class Client:
             share = connection.room() if connection else 0
             if connection is None or not share:  # it broke while we wrote to it
                 for request in requests:
-                    self._queue(template, _Resent(request), now)
+                    self._again.append(self._queued(template, _Resent(request), now))
                 return
             connection.send(template, requests[:share], now)
             self._settle(connection, now)
@@ -229,8 +229,10 @@ class Client:
     def _settle(self, connection: Connection, now: float) -> None:
         """Take over what a connection has decided, and what became of it."""
         codec = connection.codec
-        self._outcome.extend(codec.take())
-        if refused := codec.take_refused():
+        outcome, refused = codec.take(), codec.take_refused()
+        self._outcome.extend(outcome)
+        connection.adapt(len(outcome), len(refused))
+        if refused:
             self._refused(connection, refused, now)
         if codec.answered:
             self._failures = 0
@@ -258,19 +260,20 @@ class Client:
         self._decided = decided
         if connection.codec.draining and connection.codec.answered:
             strike = 0  # GOAWAY of a peer who gets on with the work: no sign against the request
-        for template, request in refused:
+        # To the head of the queue, the oldest first: nothing is overtaken for ever.
+        for template, request in reversed(refused):
             again = _Resent(request)
             again.strikes = getattr(request, "strikes", 0) + strike
             if self._closed or again.strikes > MOST_STRIKES:
                 reason = connection.reason or f"{self._origin}: refused by the peer again and again"
                 self._outcome.lost.append(Lost(again[0], False, reason))
                 continue
-            self._queue(template, again, now)
+            self._again.appendleft(self._queued(template, again, now))
             if strike == HARD_STRIKE:
                 self._hold_until = now + 0.05 * 2 ** (again.strikes // HARD_STRIKE)
 
-    def _queue(self, template: Template, again: _Resent, now: float) -> None:
-        self._again.append(_Queued(now + self._limits.request_timeout, template, again))
+    def _queued(self, template: Template, again: _Resent, now: float) -> _Queued:
+        return _Queued(now + self._limits.request_timeout, template, again)
 
     def _send_again(self, now: float) -> None:
         """Hand queued requests to connections, runs of one template at a time."""
@@ -289,7 +292,13 @@ class Client:
 
     def _expire(self, now: float | None) -> None:
         """Report queued requests that waited too long, or all of them."""
-        while self._again and (now is None or self._again[0].expires <= now):
-            request = self._again.popleft().request
-            reason = self.error or f"{self._origin}: the server takes no more requests"
-            self._outcome.lost.append(Lost(request[0], False, f"not sent again: {reason}"))
+        if not self._again:
+            return
+        reason = self.error or f"{self._origin}: the server takes no more requests"
+        waiting, self._again = self._again, deque()
+        for each in waiting:
+            if now is None or each.expires <= now:
+                lost = Lost(each.request[0], False, f"not sent again: {reason}")
+                self._outcome.lost.append(lost)
+            else:
+                self._again.append(each)

@@ -12,10 +12,14 @@ from .codec import Codec
 from .fields import Template
 from .frames import SETTINGS_TIMEOUT
 from .outcome import Request
+from .receiver import MOST_STREAMS
 from .transport import Address, Origin, Transport, TransportError
 
 MOST_READS = 64
 """Reads in a row before other connections get their turn."""
+
+FEWEST_STREAMS = 4
+"""Streams that refusals leave us at least, if the peer's limit does."""
 
 MOST_BACKLOG = 8 * 2**20
 """Bytes that wait for a peer who does not read; more, and it is given up."""
@@ -73,6 +77,7 @@ class Connection:
         self._give_up_at = self._settings_due = 0.0
         self._heard_at = self._pinged_at = 0.0
         self._suspect = False
+        self._allowance = float(MOST_STREAMS)  # see `adapt`
 
     # -- coming up
 
@@ -227,7 +232,19 @@ class Connection:
         """How many requests it takes now: none while earlier ones wait for the socket."""
         if not self.up or self._backlog or (self._suspect and self.codec.pinging):
             return 0
-        return self.codec.room()
+        return max(0, min(self.codec.room(), int(self._allowance) - self.codec.in_flight))
+
+    def adapt(self, decided: int, refused: int) -> None:
+        """Open fewer streams while the peer refuses some, more again as it answers.
+
+        APNs lets the limit fall to 1 with each rejected token and rise with the next accepted
+        one: what is under way then is refused, and opening too much of it ends in GOAWAY.
+        """
+        if refused:
+            open_then = self.codec.in_flight + decided + refused
+            self._allowance = max(FEWEST_STREAMS, min(self._allowance, open_then) / 2)
+        elif self._allowance < MOST_STREAMS:
+            self._allowance = min(MOST_STREAMS, self._allowance + decided / 4)
 
     def send(self, template: Template, requests: Sequence[Request], now: float) -> None:
         """Send at most `room()` requests."""
