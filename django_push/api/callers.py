@@ -60,12 +60,12 @@ class Caller:
 
     def narrow(self, rows: QuerySet[M]) -> QuerySet[M]:
         """The rows of this caller's applications: for everybody else's there is no such row."""
-        return rows.filter(application__in=self.application_ids)
+        return rows.filter(application__in=self.application_ids.values())
 
     @cached_property
-    def application_ids(self) -> list[int]:
-        """Primary keys of the applications whose rows exist for this caller."""
-        return [application.pk for application in self.applications()]
+    def application_ids(self) -> dict[str, int]:
+        """Primary keys of the applications whose rows exist for this caller, by public key."""
+        return {application.key: application.pk for application in self.applications()}
 
     def check_role(self, application: Application, need: Need) -> None:
         """Raises ``PermissionDenied`` for who may look at ``application`` but not do this."""

@@ -83,6 +83,23 @@ def _choice(field: str, choices: Sequence[tuple[Any, Any]]) -> Any:
     return django_filters.ChoiceFilter(field_name=field, choices=choices, empty_label=None)
 
 
+class _OwnedFilter(django_filters.FilterSet):
+    """Rows that belong to an application."""
+
+    application = _text("", method="of_application", help_text=gettext_lazy("Its key."))
+
+    @property
+    def application_ids(self) -> dict[str, int]:
+        """The caller's, by key."""
+        ids: dict[str, int] = self.request.parser_context["view"].known_caller.application_ids
+        return ids
+
+    def of_application(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        """By primary key: through a join the database would walk through everybody's rows."""
+        pk = self.application_ids.get(value)
+        return rows.none() if pk is None else rows.filter(application=pk)
+
+
 class ApplicationFilter(django_filters.FilterSet):
     """None: staff have a handful of applications, a key has one."""
 
@@ -91,8 +108,7 @@ class ApplicationFilter(django_filters.FilterSet):
         fields: list[str] = []
 
 
-class InstallationFilter(django_filters.FilterSet):
-    application = _text("application__key")
+class InstallationFilter(_OwnedFilter):
     platform = _choice("device_type", [(name, name) for name in DEVICE_TYPES])
     user = _text("user_key", help_text=gettext_lazy("Id of a user, proved or claimed."))
     channel = _text("", method="in_channel")
@@ -109,16 +125,15 @@ class InstallationFilter(django_filters.FilterSet):
         self, rows: QuerySet[Installation], name: str, value: str
     ) -> QuerySet[Installation]:
         # The index of channels leads with the application: without it every row is read.
-        caller = self.request.parser_context["view"].known_caller
-        members = Subscription.objects.filter(application__in=caller.application_ids, channel=value)
+        own = self.application_ids.values()
+        members = Subscription.objects.filter(application__in=own, channel=value)
         return rows.filter(pk__in=members.values("installation_id"))
 
     def is_on(self, rows: QuerySet[Installation], name: str, value: str) -> QuerySet[Installation]:
         return rows.filter(is_active=value == "true")
 
 
-class NotificationFilter(django_filters.FilterSet):
-    application = _text("application__key")
+class NotificationFilter(_OwnedFilter):
     status = _choice("status", Notification.Status.choices)
     created_since = MomentFilter(field_name="created_at", lookup_expr="gte")
 
@@ -127,8 +142,7 @@ class NotificationFilter(django_filters.FilterSet):
         fields: list[str] = []
 
 
-class HistoryFilter(django_filters.FilterSet):
-    application = _text("application__key")
+class HistoryFilter(_OwnedFilter):
     notification = _text("notification__public_id")
     state = _choice("state", State.choices)
     created_since = MomentFilter(field_name="created_at", lookup_expr="gte")

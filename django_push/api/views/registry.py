@@ -42,7 +42,7 @@ class ApplicationViewSet(ListModelMixin, RetrieveModelMixin, PushViewSet[Applica
     needs = {"list": Need("view_application"), "retrieve": Need("view_application")}
 
     def narrowed(self, rows: QuerySet[Application]) -> QuerySet[Application]:
-        return rows.filter(pk__in=self.known_caller.application_ids)
+        return rows.filter(pk__in=self.known_caller.application_ids.values())
 
 
 @documented(tags=["installations"])
