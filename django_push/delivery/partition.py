@@ -167,8 +167,11 @@ def kinds_of(application: Application, using: str) -> list[tuple[str, str]]:
     pair = rows.values_list("provider", "device_type").first()
     while pair is not None:
         kinds.append(pair)
-        beyond = Q(provider=pair[0], device_type__gt=pair[1]) | Q(provider__gt=pair[0])
-        pair = rows.filter(beyond).values_list("provider", "device_type").first()
+        # Two questions: one with OR would be answered by a scan.
+        same = rows.filter(provider=pair[0], device_type__gt=pair[1])
+        next_one = same.values_list("provider", "device_type").first()
+        beyond = rows.filter(provider__gt=pair[0])
+        pair = next_one or beyond.values_list("provider", "device_type").first()
     return kinds
 
 
@@ -180,4 +183,7 @@ def rows_of(
     serving = [c for c in candidates if c.network in {"*", part.network}]
     if push_settings.REDIRECT_TO or not serving:
         return rows
+    if len(serving) == 1:
+        fits = serving[0].condition()  # the same, said more cheaply
+        return rows.filter(fits) if part.credential_id else rows.exclude(fits)
     return rows.alias(chosen=choice(serving)).filter(chosen=part.credential_id)

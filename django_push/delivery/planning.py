@@ -30,7 +30,7 @@ from .partition import (
     rows_of,
     sorted_credentials,
 )
-from .rows import among, batches, histories, installations
+from .rows import among, batches, fetch, histories, installations
 
 __all__ = ["Plan", "claim_plan", "new_batch"]
 
@@ -139,11 +139,13 @@ class Plan:
     def _read(self, cursor: _Cursor, count: int) -> list[PushBatch]:
         """Up to ``count`` batches of the cursor's part; moves the cursor."""
         part = cursor.parts[cursor.part]
+        if cursor.after == 0 and not self._skip_to_first(cursor, part):
+            return []
         limit = count * self.size
         window = max(cursor.window, limit)
         ends = min(cursor.after + window, cursor.ends_at)
         rows = self.rows(part).filter(pk__gt=cursor.after, pk__lte=ends).order_by("pk")
-        ids = list(rows.values_list("pk", flat=True)[:limit])
+        ids = [pk for (pk,) in fetch(rows.values_list("pk")[:limit])]
         found = []
         for start in range(0, len(ids), self.size):
             chunk = ids[start : start + self.size]
@@ -151,6 +153,18 @@ class Plan:
             cursor.seq += 1
         self._move(cursor, ids, limit, ends)
         return found
+
+    def _skip_to_first(self, cursor: _Cursor, part: Part) -> bool:
+        """Over the rows of other applications and platforms; ``False`` when there are only such."""
+        rows = installations().filter(
+            application=self.application, provider=part.network, device_type=part.device_type
+        )
+        first = rows.order_by("pk").values_list("pk", flat=True).first()
+        if first is None or first > cursor.ends_at:
+            cursor.part, cursor.after, cursor.window = cursor.part + 1, 0, 0
+            return False
+        cursor.after = first - 1
+        return True
 
     @staticmethod
     def _move(cursor: _Cursor, ids: list[int], limit: int, ends: int) -> None:

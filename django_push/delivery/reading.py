@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from ..models import Installation, PushBatch, PushHistory
 from .ledger import Mark
 from .partition import Candidate, Part, rows_of
-from .rows import among, installations
+from .rows import among, fetch, installations
 
 __all__ = ["read", "why_missing"]
 
@@ -25,7 +25,7 @@ def read(
     rows = among(installations(), ids).filter(application_id=batch.history.application_id)
     part = Part(batch.network, batch.device_type, batch.credential_id, batch.provider)
     rows = rows_of(rows, part, candidates)
-    found = list(_bound(rows.filter(is_active=True), batch.history).values_list(*columns))
+    found = fetch(_bound(rows.filter(is_active=True), batch.history).values_list(*columns))
     if len(found) > len(ids) or ids[-1] - ids[0] + 1 != len(ids):
         wanted = set(ids)
         found = [row for row in found if row[0] in wanted]

