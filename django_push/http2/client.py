@@ -53,7 +53,7 @@ class Client:
     `idle_ping` of silence before a PING. `max_body`: bytes kept of an answer. `keep_ok`: a
     200 is an `Answer` with its body too, for who asks for a document. `clock`: monotonic seconds.
 
-    Raises ValueError for an origin that is none.
+    Raises ValueError for an origin that is none and for limits that make no sense.
     """
 
     def __init__(  # noqa: PLR0913 - one keyword for each thing that can be set
@@ -74,6 +74,8 @@ class Client:
         """Why there is no connection now; empty when there is one or none was tried yet."""
         self.retry_at = 0.0
         """Clock time before which no connection is attempted."""
+        if connections < 1:
+            raise ValueError("connections must be 1 or more")
         self._origin = Origin.parse(origin)
         self._context = context or ssl.create_default_context()
         self._context.set_alpn_protocols(["h2"])

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from .codec import Codec
 from .fields import Template
-from .frames import SETTINGS_TIMEOUT
+from .frames import LARGEST_WINDOW, SETTINGS_TIMEOUT
 from .outcome import Request
 from .receiver import MOST_STREAMS
 from .transport import Address, Origin, Transport, TransportError
@@ -34,6 +34,13 @@ class Limits:
     idle_ping: float
     max_body: int
     keep_ok: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("request_timeout", "connect_timeout", "idle_ping"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be more than 0 seconds")
+        if not 0 <= self.max_body < LARGEST_WINDOW:
+            raise ValueError("max_body must be a number of bytes below 2^31-1")
 
     @property
     def tick(self) -> float:

@@ -100,6 +100,10 @@ class Transport:
         code = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if code:
             raise OSError(code, os.strerror(code))
+        try:
+            self._socket.getpeername()
+        except OSError as error:  # an event that was meant for another socket: still connecting
+            raise ssl.SSLWantWriteError from error
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._tls = self._context.wrap_socket(
             self._socket, do_handshake_on_connect=False, server_hostname=self._origin.host

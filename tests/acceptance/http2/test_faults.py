@@ -483,3 +483,19 @@ def test_a_client_certificate_is_shown_when_asked_for(tls):
 def test_an_origin_is_https_host_and_port(origin):
     with pytest.raises(ValueError, match="origin"):
         Client(origin)
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"connections": 0},
+        {"request_timeout": 0},
+        {"connect_timeout": -1},
+        {"idle_ping": 0},
+        {"max_body": -1},
+        {"max_body": 2**31},
+    ],
+)
+def test_limits_that_make_no_sense_are_refused(option):
+    with pytest.raises(ValueError, match=next(iter(option))):
+        Client("https://localhost", **option)
