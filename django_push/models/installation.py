@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -31,6 +32,10 @@ __all__ = ["Installation", "Owner", "Subscription", "address_hash"]
 
 SEEN_EVERY = timedelta(hours=1)
 """How often ``last_seen_at`` is written at most: a write storm buys nothing finer."""
+
+
+TRIES = 3
+"""Of one registration that meets others of the same device."""
 
 
 def address_hash(address: str) -> str:
@@ -119,10 +124,13 @@ class InstallationManager(models.Manager["Installation"]):
         same_channels = channels is None or (known and known.channels == channels)
         if known and same_channels and not known._take(said):
             return known  # every start of every app comes here: it must not write
-        try:
-            return self._store(identity, address, channels, said)
-        except IntegrityError:  # another request took the installation id in this very moment
-            return self._store(identity, address, channels, said)
+        for _try in range(TRIES - 1):
+            # Another request may take the address or the installation id in this very moment.
+            # The transaction begins anew then: on MariaDB two that failed to insert both hold a
+            # shared lock on the row, and would deadlock if they went on to change it.
+            with suppress(IntegrityError):
+                return self._store(identity, address, channels, said)
+        return self._store(identity, address, channels, said)
 
     def unregister(
         self,
@@ -191,18 +199,14 @@ class InstallationManager(models.Manager["Installation"]):
         return None
 
     def _create(self, identity: dict[str, Any], address: str, said: _Said) -> Installation:
-        try:
-            with transaction.atomic(using=self.db):
-                return self.create(
-                    **identity,
-                    address=address,
-                    device_type=said.device_type,
-                    bound_at=said.now,
-                    registered_at=said.now,
-                    last_seen_at=said.now,
-                )
-        except IntegrityError:  # another request registered it in this very moment
-            return self.select_for_update().get(**identity)
+        return self.create(
+            **identity,
+            address=address,
+            device_type=said.device_type,
+            bound_at=said.now,
+            registered_at=said.now,
+            last_seen_at=said.now,
+        )
 
 
 def _check_device_type(device_type: str, provider: str) -> tuple[str, str]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils.translation import gettext as _
 from rest_framework import serializers
 
 from ...messages import Environment
@@ -62,6 +63,6 @@ class DetailsSerializer(StrictSerializer):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if not attrs:
             raise serializers.ValidationError(
-                "Nothing to change: give channels or attributes.", code="missing_field"
+                _("Nothing to change: give channels or attributes."), code="missing_field"
             )
         return attrs
