@@ -192,6 +192,33 @@ def test_a_reset_leaves_requests_unknown_and_the_next_ones_go_elsewhere(tls):
     assert len(outcome.lost) + len(outcome.ok) == 30
 
 
+def test_answers_that_lie_in_the_socket_are_read_though_writing_fails(tls):
+    gone = threading.Event()
+
+    def script(raw, number):
+        raw.greet(streams=100)
+        if number == 0:
+            for _ in range(5):
+                raw.answer(raw.wait_for(frames.DataFrame, "END_STREAM").stream_id)
+            raw.socket.close()
+            gone.set()
+        server.done.wait(10)
+
+    with RawServer(tls, script) as server, connected(server.origin, tls) as client:
+        poll_until(client, lambda c: c.room() > 50)
+        client.send(TEMPLATE, [request(key) for key in range(5)])
+        assert gone.wait(10)
+        for key in range(5, 8):  # the first is taken by the kernel, and brings back a reset
+            if client.room():
+                client.send(TEMPLATE, [request(key)])
+            time.sleep(0.1)
+        sent = client.in_flight
+        outcome = poll_until(client, lambda c: not c.in_flight)
+    assert sorted(outcome.ok) == [0, 1, 2, 3, 4]
+    assert sorted(lost.key for lost in outcome.lost) == list(range(5, sent))
+    assert all(lost.sent for lost in outcome.lost)
+
+
 def test_an_idle_connection_closed_by_the_peer_costs_nothing(tls):
     """The caller does not poll while idle; the first request must not go into a dead socket."""
     closed = threading.Event()

@@ -1,11 +1,15 @@
 """What the codec makes of answers."""
 
+import contextlib
+
+import hpack
 import pytest
 from hyperframe import frame as frames
 from hypothesis import given
 from hypothesis import strategies as st
 
 from django_push.http2 import Answer, Lost
+from django_push.http2.blocks import BlockReader
 
 from .peer import Pair, raw
 
@@ -286,6 +290,47 @@ def test_without_confirmation_the_table_is_kept_and_200_may_have_any_form():
     outcome = pair.codec.take()
     assert len(outcome.ok) == 13
     assert {answer.headers["server"] for answer in outcome.answers} == {"s0", "s1", "s2", "s3"}
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        b"",
+        b"\x61\x02xy",  # server, with incremental indexing
+        b"\x0f\x0d\x010",  # content-length, without indexing, a long index
+        b"\x5c\x010\x0d\x01y",  # then a field that comes after it
+        b"\x10\x07apns-id\x02id",  # never indexed
+        b"\x00\x7f\x01" + b"a" * 128 + b"\x01x",  # a long name
+        b"\x16\x02xy\xc0\x40\x01a\x01b",
+    ],
+)
+def test_without_confirmation_a_200_is_a_200_whatever_follows(rest):
+    pair = Pair(confirm=False)
+    first, second, third = pair.send(1, 2, 3)
+    end = ["END_HEADERS", "END_STREAM"]
+    # Three entries for the table, so that indices are seen to be kept right.
+    block = b"\x88\x40\x01x\x011\x40\x01y\x012\x40\x01z\x013"
+    pair.peer.send(frames.HeadersFrame(first, block, flags=end))
+    pair.peer.send(frames.HeadersFrame(second, b"\x88" + rest, flags=end))
+    newer = sum(rest.count(start) for start in (b"\x61\x02xy", b"\x40\x01a", b"\x5c\x01"))
+    oldest = bytes((0x80 | 62 + 2 + newer,))
+    pair.peer.send(frames.HeadersFrame(third, b"\x8d" + oldest, flags=end))
+    pair.talk()
+    outcome = pair.codec.take()
+    assert not pair.codec.error
+    assert outcome.ok == [1, 2]
+    assert outcome.answers == [Answer(3, 404, {"x": "1"}, b"")]
+
+
+@given(st.binary(max_size=40))
+def test_a_block_that_is_passed_over_would_have_changed_nothing(block):
+    reader, decoder = BlockReader(), hpack.Decoder()
+    decoder.decode(b"\x40\x01x\x011")
+    before = list(decoder.header_table.dynamic_entries), decoder.header_table_size
+    if reader.may_skip(block):
+        with contextlib.suppress(hpack.HPACKError):
+            decoder.decode(block, raw=True)
+        assert (list(decoder.header_table.dynamic_entries), decoder.header_table_size) == before
 
 
 def test_an_answer_after_reset_by_us_keeps_the_unconfirmed_table_right():
