@@ -9,3 +9,6 @@ class DjangoPushConfig(AppConfig):
     label = "django_push"
     verbose_name = _("Push")
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from . import checks  # noqa: F401, PLC0415  (registers them, once the models are there)

@@ -215,7 +215,8 @@ class Message:
         content = {}
         for spec in fields(self):
             value = getattr(self, spec.name)
-            if value or (spec.name in _ZERO_MEANS_SOMETHING and value is not None):
+            is_set = value or (spec.name in _ZERO_MEANS_SOMETHING and value is not None)
+            if is_set and value != spec.default:
                 content[spec.name] = dict(value) if isinstance(value, Mapping) else value
         return content
 

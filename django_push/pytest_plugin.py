@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from . import Outbox
+    from .testing import Outbox
 
 __all__ = ["push_outbox"]
 
@@ -16,7 +16,7 @@ __all__ = ["push_outbox"]
 @pytest.fixture
 def push_outbox(db: None) -> Iterator[Outbox]:
     """An empty outbox that everything goes to. ``push_outbox.deliver()`` sends what is due."""
-    from . import deliver_pushes  # noqa: PLC0415  (Django is not set up when plugins load)
+    from .testing import deliver_pushes  # noqa: PLC0415  (Django is not set up when plugins load)
 
     with deliver_pushes() as outbox:
         yield outbox
