@@ -70,7 +70,7 @@ class Supervisor:
         path = os.pathsep.join(filter(None, (PROJECT, os.environ.get("PYTHONPATH"))))
         self._running[child.name] = subprocess.Popen(  # noqa: S603 - our own modules
             [sys.executable, "-m", "demo_project.child", *child.module],
-            env={**os.environ, "PYTHONPATH": path, **child.environment},
+            env={**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", **child.environment},
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL if child.is_quiet else None,
             start_new_session=True,

@@ -21,5 +21,6 @@ class Command(BaseCommand):
         signal.signal(signal.SIGTERM, worker.stop)
         signal.signal(signal.SIGINT, worker.stop)
         self.stdout.write(f"Push worker {worker.name} is ready.")
+        self.stdout.flush()  # who started us through a pipe waits for this line
         worker.run()
         self.stdout.write("Push worker stopped; nothing was left behind.")
