@@ -60,6 +60,7 @@ class PushFilter(ReasonFilter):
 class DeliveryFailureAdmin(ReadOnly):
     application_path = "history__application"
     list_display = ("device", "why", "vendor_word", "through", "off", "history", "created_at")
+    list_display_links = ("why",)
     list_filter = (ApplicationFilter, PushFilter, ReasonFilter)
     list_select_related = ("history", "installation", "credential")
     ordering = ("-pk",)

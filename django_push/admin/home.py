@@ -7,14 +7,22 @@ from typing import Any
 
 from django.contrib.admin import AdminSite
 from django.core.cache import cache
-from django.db.models import Count, Model
+from django.db.models import Count, Exists, Model, OuterRef, Q
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from ..conf import push_settings
-from ..models import Application, Credential, Installation, Notification, PushHistory, State
+from ..models import (
+    Application,
+    Credential,
+    Installation,
+    Notification,
+    PushBatch,
+    PushHistory,
+    State,
+)
 from ..submission import AudienceCount
 from .credential import credential_state, credential_trouble, expiry_sentence
 from .preflight import Count as Shown
@@ -83,9 +91,10 @@ class Home:
 
     def _paused(self) -> list[Trouble]:
         rows = self._rows(PushHistory).filter(finished_at=None)
-        held = rows.filter(batches__settled_at=None).exclude(batches__pause_reason="")
-        found = rows.filter(state=State.PAUSED) | rows.filter(pk__in=held.values("pk"))
-        return [self._paused_line(row) for row in found.distinct().order_by("-pk")[:5]]
+        open_batches = PushBatch.objects.filter(history=OuterRef("pk"), settled_at=None)
+        held = Exists(open_batches.exclude(pause_reason=""))
+        found = rows.filter(Q(state=State.PAUSED) | held)
+        return [self._paused_line(row) for row in found.order_by("-pk")[:5]]
 
     def _paused_line(self, history: PushHistory) -> Trouble:
         report = Report(history)

@@ -20,7 +20,7 @@ from ..delivery import Progress, ReasonCount, failure_reasons, progress
 from ..models import Notification, PushHistory, State
 from .bars import Bar, Segment
 from .reasons import Explanation, explain, skipped_word
-from .words import duration, moment, number, of_devices, provider_name, state_pill
+from .words import duration, moment, number, of_devices, pill, provider_name, state_pill
 
 __all__ = ["Report"]
 
@@ -85,7 +85,15 @@ class Report:
 
     @property
     def pill(self) -> SafeString:
+        if self.now.paused and not self.over and self.history.state == State.SENDING:
+            return pill("bad", _("Paused") if self.held else _("Partly paused"))
         return state_pill(self.history)
+
+    @property
+    def held(self) -> bool:
+        """Whether all that is still open waits for a credential that the guard paused."""
+        parts = [part for part in self.now.credentials if not part.paused]
+        return not any(part.devices - part.successes - part.failures for part in parts)
 
     @property
     def over(self) -> bool:
@@ -200,7 +208,8 @@ class Report:
 
     @property
     def can_pause(self) -> bool:
-        return self.history.state == State.SENDING and not self.over
+        guarded = bool(self.now.paused) and self.held
+        return self.history.state == State.SENDING and not self.over and not guarded
 
     @property
     def can_resume(self) -> bool:

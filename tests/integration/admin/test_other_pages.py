@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.urls import reverse
+from django.utils import timezone
 
 from django_push.models import (
     ApiKey,
@@ -19,6 +21,7 @@ from django_push.models import (
     PushHistory,
     Role,
 )
+from django_push.submission import push
 
 from .conftest import EDITOR, fill
 
@@ -198,6 +201,15 @@ def test_home_names_credentials_in_trouble(root, hall):
     page = root.get(reverse(HOME, args=["django_push"])).content.decode()
     assert "Credential “HALLMARK credential”: Refused." in page
     assert "1 device depends on it." in page
+
+
+def test_home_does_not_call_a_scheduled_push_paused(root, application, device):
+    device("a" * 64)
+    later = timezone.now() + timedelta(days=2)
+    push(application, audience={"everyone": True}, title="New season", send_at=later)
+    page = root.get(reverse(HOME, args=["django_push"])).content.decode()
+    assert "New season" in page
+    assert "paused" not in page
 
 
 def test_home_shows_only_what_permissions_allow(staff, as_user, hall):

@@ -158,6 +158,8 @@ def test_a_credential_that_the_guard_paused_is_explained(root, application, devi
     assert "<code>InvalidProviderToken</code>" in page
     assert "nothing is lost: 3 devices waiting" in page
     assert url("resume", waiting) in page
+    assert url("pause", waiting) not in page
+    assert '<span class="push-pill bad">Paused</span>' in page
     home = root.get(reverse("admin:app_list", args=["django_push"])).content.decode()
     assert "“Half price” is paused." in home
     root.post(url("resume", waiting))

@@ -1,0 +1,183 @@
+"""Every page, on a desktop and a phone, light and dark: nothing overflows, axe finds nothing."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.utils import timezone
+from playwright.sync_api import Page, expect
+
+from django_push.models import ApiKey, Credential, Notification, PushBatch, PushHistory
+from django_push.submission import push
+from django_push.worker import Worker
+from tests.support.processes import make_credentials
+
+from .conftest import DESKTOP, PHONE
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+ADMIN = "/admin/django_push"
+PAGES = {
+    "home": "/",
+    "compose-empty": "/notification/add/",
+    "compose": "/notification/{draft}/change/",
+    "compose-problems": "/notification/{unfinished}/change/?check=1",
+    "confirm": "/notification/{draft}/send/",
+    "message": "/notification/{sent}/change/",
+    "messages": "/notification/",
+    "report": "/pushhistory/{done}/change/",
+    "report-paused": "/pushhistory/{paused}/change/",
+    "report-scheduled": "/pushhistory/{scheduled}/change/",
+    "stop": "/pushhistory/{scheduled}/stop/",
+    "history": "/pushhistory/",
+    "failures": "/deliveryfailure/?push={done}",
+    "credentials": "/credential/",
+    "credential": "/credential/{credential}/change/",
+    "credential-add": "/credential/add/",
+    "devices": "/installation/",
+    "device": "/installation/{device}/change/",
+    "keys": "/apikey/",
+    "key-add": "/apikey/add/",
+    "application": "/application/{application}/change/",
+}
+
+
+# Our part of the page. The frame around it is Django's, and so are the search box of a list and
+# the empty head of an inline's first column.
+SCOPE = {"include": [["#content"]], "exclude": [["#changelist-search"], ["th.original"]]}
+
+
+@pytest.fixture
+def rows(given, simulator, application, devices, admin_user) -> dict[str, Any]:
+    """Pushes in every state, credentials in trouble, drafts and requests."""
+    make_credentials(application, simulator)
+    done = push(application, audience={"everyone": True}, title="Half price this Sunday", by="sara")
+    worker = Worker()
+    worker.drain(30)
+    worker.close()
+    listed = {"installations": [device.public_id for device in devices[1:4]]}
+    paused = push(application, audience=listed, title="Good evening")
+    apple = Credential.objects.get(provider="apns")
+    PushBatch.objects.filter(history=paused).update(
+        claim_at=None, pause_reason="InvalidProviderToken", credential=apple
+    )
+    later = timezone.now() + timedelta(days=2)
+    everyone = {"everyone": True}
+    scheduled = push(application, audience=everyone, title="New season", send_at=later)
+    Credential.objects.filter(provider="fcm").update(
+        expires_at=timezone.now() + timedelta(days=12, hours=1)
+    )
+    ApiKey.objects.issue(application, "client", name="Apps")
+    tom = get_user_model()._default_manager.create_user("tom", is_staff=True)
+    draft = Notification.objects.create(
+        application=application,
+        content={
+            "title": "Doors open at nine",
+            "body": "See you tonight! " * 6,
+            "sound": "default",
+        },
+        texts={"de": {"title": "Um neun"}},
+        audience=everyone,
+        created_by=tom,
+        status=Notification.Status.REQUESTED,
+    )
+    unfinished = Notification.objects.create(application=application, name="Unfinished")
+    return {
+        "draft": draft.pk,
+        "unfinished": unfinished.pk,
+        "sent": done.notification_id,
+        "done": done.pk,
+        "paused": paused.pk,
+        "scheduled": scheduled.pk,
+        "credential": apple.pk,
+        "device": devices[0].pk,
+        "application": application.pk,
+    }
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_every_page_is_whole_and_accessible(console, rows, axe, picture, size, scheme):
+    trouble = []
+    page = console(f"{ADMIN}/", size=size, scheme=scheme)
+    for name, path in PAGES.items():
+        page.goto(ADMIN + path.format(**rows))
+        settle(page)
+        picture(page, f"{name}-{scheme}-{size[0]}")
+        overflow = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        if overflow > 0:
+            trouble.append(f"{name}: {overflow} pixels too wide")
+        trouble += [f"{name}: {found}" for found in violations(page, axe)]
+    assert not trouble, "\n".join(trouble)
+
+
+def settle(page: Page) -> None:
+    """Wait for what the page asks the server once."""
+    page.wait_for_load_state("networkidle")
+
+
+def violations(page: Page, axe: str) -> list[str]:
+    """What axe finds in our part of the page; the frame around it is Django's."""
+    page.evaluate(axe)
+    found = page.evaluate("scope => axe.run(scope, {resultTypes: ['violations']})", SCOPE)
+    return [
+        f"{each['id']}: {json.dumps([node['html'][:160] for node in each['nodes'][:3]])}"
+        for each in found["violations"]
+    ]
+
+
+def test_the_theme_button_changes_our_colours_too(console, rows):
+    page = console(f"{ADMIN}/pushhistory/{rows['done']}/change/", scheme="light")
+    colour = "getComputedStyle(document.querySelector('.push-bar .ok')).fill"
+    light = page.evaluate(colour)
+    page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    assert page.evaluate(colour) != light
+
+
+def test_the_composer_is_walked_by_keyboard_in_the_order_of_the_page(console, rows):
+    page = console(f"{ADMIN}/notification/{rows['draft']}/change/")
+    settle(page)
+    page.focus("#id_title")
+    order = ["title"]
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        name = page.evaluate("document.activeElement.name || document.activeElement.id")
+        if name and name != order[-1]:
+            order.append(name)
+        if name == "_save":
+            break
+    wanted = ["title", "body", "link", "pv", "test_device", "_test", "audience_kind", "when"]
+    assert [name for name in order if name in {*wanted, "_review"}] == [*wanted, "_review"]
+
+
+def test_a_link_of_the_checks_leads_to_its_field(console, rows):
+    page = console(f"{ADMIN}/notification/{rows['unfinished']}/change/?check=1")
+    page.click(".push-notice a:has-text('Write a title')")
+    assert page.evaluate("document.activeElement.id") == "id_title"
+
+
+def test_languages_are_added_and_saved(console, rows):
+    page = console(f"{ADMIN}/notification/{rows['unfinished']}/change/")
+    page.click("text=Other languages")
+    page.click("text=Add a language")
+    page.fill("#id_lang-1-tag", "fr")
+    page.fill("#id_lang-1-title", "Moitié prix")
+    expect(page.locator("#languages .state")).to_have_text("fr")
+    page.click("text=Save draft")
+    texts = Notification.objects.get(pk=rows["unfinished"]).texts
+    assert texts == {"fr": {"title": "Moitié prix"}}
+
+
+def test_the_running_report_comes_anew_by_itself(console, rows):
+    page = console(f"{ADMIN}/pushhistory/{rows['paused']}/change/")
+    expect(page.locator(".push-notice.bad")).to_contain_text("InvalidProviderToken")
+    PushHistory.objects.filter(pk=rows["paused"]).update(
+        state="cancelled", finished_at=timezone.now()
+    )
+    PushBatch.objects.filter(history=rows["paused"]).update(pause_reason="")
+    expect(page.locator("[data-part=line]")).to_contain_text("Stopped")
+    expect(page.locator("[data-report]")).to_have_attribute("data-over", "1")
