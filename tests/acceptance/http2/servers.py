@@ -314,3 +314,20 @@ def connected(origin: str, tls: Tls, **options: object) -> Iterator[Client]:
         yield client
     finally:
         client.close()
+
+
+def poll_until(client, condition, seconds=10.0):
+    """Poll until the condition holds; returns what was reported meanwhile."""
+    everything, end = Outcome(), time.monotonic() + seconds
+    while not condition(client):
+        assert time.monotonic() < end, (client.error, client.in_flight)
+        everything.extend(client.poll(0.02))
+    return everything
+
+
+def has_room(client):
+    return client.room() > 0
+
+
+def has_error(client):
+    return not client.room() and client.error
