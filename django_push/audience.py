@@ -96,17 +96,23 @@ class Audience:
 
 
 def compile_audience(
-    audience: Audience, installations: QuerySet[M], *, trust_claimed: bool = False
+    audience: Audience,
+    installations: QuerySet[M],
+    *,
+    application_id: int,
+    trust_claimed: bool = False,
 ) -> QuerySet[M]:
-    """``installations`` (of one application) narrowed to the audience.
+    """``installations`` narrowed to the audience, within one application.
 
     Users are matched on proved devices only, unless ``trust_claimed``.
     """
-    condition = Q()
+    condition = Q(application_id=application_id)
     if audience.channels:
         # A semi-join on the indexed table; a join would double devices in two of the channels.
         rows = installations.model._meta.get_field("subscriptions").related_model
-        members = rows.objects.filter(channel__in=audience.channels)  # type: ignore[union-attr]
+        members = rows.objects.filter(  # type: ignore[union-attr]
+            application_id=application_id, channel__in=audience.channels
+        )
         condition &= Q(pk__in=members.values("installation_id"))
     if audience.users:
         condition &= Q(user_key__in=audience.users)

@@ -13,6 +13,7 @@ import orjson
 from django.db import IntegrityError, transaction
 from django.db.models import Count
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from .audience import Audience, compile_audience
 from .conf import alias, push_settings
@@ -50,6 +51,10 @@ def submit(
     notification was sent already, ``IdempotencyConflict`` when the key stands for another push.
     Nothing is written then.
     """
+    if idempotency_key:
+        known = _find(notification, idempotency_key)
+        if known is not None:
+            return known  # also when what it asked for could not be sent any more today
     check(notification)
     with transaction.atomic(using=alias()):
         remembered = None
@@ -110,7 +115,8 @@ def check(notification: Notification) -> None:
             code="empty_message",
             field="body",
         )
-    Audience.from_json(notification.audience)
+    audience = Audience.from_json(notification.audience)
+    _check_installations(notification.application, audience)
     if notification.local_time or notification.recurrence:
         raise InvalidPush(
             "Sending at the device's own clock and repeated sending are not available yet. "
@@ -204,9 +210,12 @@ def count(application: Application, audience: Mapping[str, Any]) -> AudienceCoun
 
     Raises :class:`~django_push.exceptions.InvalidPush` for an audience that cannot be read.
     """
+    wanted = Audience.from_json(audience)
+    _check_installations(application, wanted)
     rows = compile_audience(
-        Audience.from_json(audience),
-        Installation.objects.using(alias()).filter(application=application),
+        wanted,
+        Installation.objects.using(alias()),
+        application_id=application.pk,
         trust_claimed=application.trust_client_user_ids,
     )
     traits = (*Traits._fields, "device_type", "is_active")
@@ -227,6 +236,39 @@ def count(application: Application, audience: Mapping[str, Any]) -> AudienceCoun
         no_credential=no_credential,
         inactive=inactive,
     )
+
+
+def _check_installations(application: Application, audience: Audience) -> None:
+    """An id of another application, or of nobody, is a mistake: it would reach nobody, silently."""
+    wanted = set(audience.installations)
+    if not wanted:
+        return
+    own = Installation.objects.using(alias()).filter(application=application)
+    found = own.filter(public_id__in=wanted).values_list("public_id", flat=True)
+    unknown = sorted(wanted - set(found))
+    if unknown:
+        text = _("%(count)d of the ids are no devices of this application, such as %(first)s.")
+        raise InvalidPush(
+            text % {"count": len(unknown), "first": unknown[0]},
+            code="unknown_installation",
+            field="audience.installations",
+        )
+
+
+def _find(notification: Notification, key: str) -> PushHistory | None:
+    """The push that a key stands for, if it does and the request is the same."""
+    known = (
+        IdempotencyKey.objects.using(alias())
+        .select_related("history")
+        .filter(
+            application=notification.application,
+            key=key,
+            body_hash=_digest(notification),
+            expires_at__gt=clock(alias()).now(),
+        )
+        .first()
+    )
+    return known.history if known else None
 
 
 def _remember(notification: Notification, key: str, seconds: int | None) -> IdempotencyKey:

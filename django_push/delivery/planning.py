@@ -224,7 +224,8 @@ def audience_rows(history: PushHistory, application: Application) -> QuerySet[In
     """The installations that a push is for."""
     return compile_audience(
         Audience.from_json(history.content["audience"]),
-        installations().filter(application=application),
+        installations(),
+        application_id=application.pk,
         trust_claimed=application.trust_client_user_ids,
     )
 

@@ -15,12 +15,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Count, F
+from django.db.models import Count, F, Q
 from django.utils import timezone
 
 from ..conf import alias, push_settings
 from ..messages import Result, Status
 from ..models import Credential, DeliveryFailure, Installation, PushHistory, State
+from ..models.history import PushBatchQuerySet
 from ..models.installation import address_hash
 from ..signals import installation_deactivated, push_finished, push_paused
 from . import ledger
@@ -244,6 +245,19 @@ def _total(history: PushHistory) -> None:
     if history.state == State.SENDING:
         history.state = State.DONE if history.devices else State.NOBODY
     history.save(using=alias())
+    _accepted(rows)
+
+
+def _accepted(rows: PushBatchQuerySet) -> None:
+    """A credential that a provider took pushes from works: say so, at most hourly."""
+    now = timezone.now()
+    used = rows.filter(successes__gt=0, credential__isnull=False)
+    pks = list(used.values_list("credential", flat=True).distinct())
+    news = Q(checked_at=None) | Q(checked_at__lt=now - timedelta(hours=1))
+    accepted = Credential.Check.ACCEPTED
+    Credential.objects.using(alias()).filter(news | ~Q(check_result=accepted), pk__in=pks).update(
+        check_result=accepted, check_detail="", checked_at=now
+    )
 
 
 def failures_by_reason(history: PushHistory) -> dict[str, int]:

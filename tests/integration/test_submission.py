@@ -55,6 +55,7 @@ def rows() -> tuple[int, ...]:
         ({"title": "x", "audience": {"channels": []}}, InvalidPush),
         ({"title": "x", "audience": {"where": {}}}, InvalidPush),
         ({"title": "Hi {{ name }}"}, InvalidPush),
+        ({"title": "x", "audience": {"installations": ["f" * 24]}}, InvalidPush),
         ({"title": "x", "texts": {"de": {"body": "y" * 5000}}}, PayloadTooLarge),
     ],
 )
@@ -89,6 +90,13 @@ def test_the_same_key_sends_once(application):
     with pytest.raises(IdempotencyConflict):
         push(application, audience={"everyone": True}, title="y", idempotency_key="k")
     assert rows() == (1, 1, 0, 1)
+
+
+def test_an_honest_repeat_gets_its_push_whatever_has_changed(application, credential):
+    first = push(application, audience={"everyone": True}, title="x", idempotency_key="k")
+    credential.delete()
+    again = push(application, audience={"everyone": True}, title="x", idempotency_key="k")
+    assert first == again
 
 
 def test_an_expired_key_is_free_again(application):
@@ -164,9 +172,9 @@ def test_a_receiver_may_veto(application):
     assert rows() == (0, 0, 0, 0)
 
 
-def test_a_scheduled_push_is_planned_later(application):
-    at = timezone.now() + timezone.timedelta(days=1)
-    history = push(application, audience={"installations": ["f" * 24]}, title="x", send_at=at)
+def test_a_scheduled_push_is_planned_later(application, device):
+    at, one = timezone.now() + timezone.timedelta(days=1), device("a" * 64)
+    history = push(application, audience={"installations": [one.public_id]}, title="x", send_at=at)
     assert (history.state, history.plan_after, history.planned_at) == (State.SCHEDULED, at, None)
     assert history.notification.status == Notification.Status.SCHEDULED
 

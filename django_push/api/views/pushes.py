@@ -23,9 +23,8 @@ from rest_framework.response import Response
 
 from ... import delivery, submission
 from ...audience import Audience
-from ...exceptions import InvalidPush
 from ...messages import Message
-from ...models import Application, DeliveryFailure, Installation, Notification, PushHistory, Role
+from ...models import Application, DeliveryFailure, Notification, PushHistory, Role
 from ..base import PushView
 from ..callers import Need
 from ..filters import FailureFilter, HistoryFilter, NotificationFilter
@@ -78,7 +77,6 @@ class CountView(PushView):
         said = serializer.validated_data
         application = chosen_application(self, said.get("application"))
         audience = Audience.from_json(said["audience"])
-        _check_installations(application, audience)
         counted = submission.count(application, audience.to_json())
         shown = CountSerializer({**asdict(counted), "in_words": audience.in_words()})
         return Response(shown.data)
@@ -218,7 +216,6 @@ class FailureViewSet(ListModelMixin, PushViewSet[DeliveryFailure]):
 def _compose(application: Application, said: dict[str, Any], user: Any) -> Notification:
     columns = {name: said.pop(name) for name in _COLUMNS if name in said}
     content = Message.from_content(said).to_content()
-    _check_installations(application, Audience.from_json(columns["audience"]))
     return Notification(
         application=application,
         created_by=user,
@@ -227,20 +224,6 @@ def _compose(application: Application, said: dict[str, Any], user: Any) -> Notif
         content=content,
         **columns,
     )
-
-
-def _check_installations(application: Application, audience: Audience) -> None:
-    """An id of another application, or of nobody, is a mistake: it would reach nobody, silently."""
-    wanted = set(audience.installations)
-    own = Installation.objects.filter(application=application, public_id__in=wanted)
-    unknown = sorted(wanted - set(own.values_list("public_id", flat=True))) if wanted else []
-    if unknown:
-        message = _("%(count)d of the ids are no devices of this application, such as %(first)s.")
-        raise InvalidPush(
-            message % {"count": len(unknown), "first": unknown[0]},
-            code="unknown_installation",
-            field="audience.installations",
-        )
 
 
 def _history(push: PushHistory) -> Any:
