@@ -110,7 +110,7 @@ class InstallationManager(models.Manager["Installation"]):
         Raises :class:`~django_push.exceptions.InvalidRegistration`.
         """
         device_type, provider = _check_device_type(device_type, provider)
-        address = _check_address(provider, address)
+        address = _check_address(provider, _with_kind(address, details))
         if "installation_id" in details:
             details["installation_id"] = (details["installation_id"] or "").lower() or None
         channels = None if channels is None else sorted({_check_channel(name) for name in channels})
@@ -218,6 +218,19 @@ def _check_device_type(device_type: str, provider: str) -> tuple[str, str]:
             field="device_type",
         )
     return device_type, provider or DEVICE_TYPES[device_type]
+
+
+FID = "fid:"
+"""Marks a Firebase installation id, which FCM takes beside device tokens."""
+
+
+def _with_kind(address: str, details: dict[str, Any]) -> str:
+    """The address as stored: a Firebase installation id bears a prefix, and says so."""
+    if details.get("address_kind") == "fid" and not str(address).startswith(FID):
+        address = f"{FID}{address}"
+    if str(address).startswith(FID):
+        details["address_kind"] = "fid"
+    return address
 
 
 def _check_address(provider: str, address: str) -> str:

@@ -229,3 +229,17 @@ def test_ana_and_ana_are_two(device):
     assert Installation.objects.count() == 2
     assert Installation.objects.filter(user_key="Ana").count() == 1
     assert Installation.objects.filter(subscriptions__channel="News").count() == 1
+
+
+def test_a_firebase_installation_id_is_an_address_of_its_own_kind(application):
+    def register(address, **details):
+        return Installation.objects.register(
+            application, device_type="android", address=address, **details
+        )
+
+    first = register("c" * 22, address_kind="fid")
+    again = register("fid:" + "c" * 22)
+    token = register("c" * 22)
+    assert first.pk == again.pk != token.pk
+    assert (first.address, first.address_kind) == ("fid:" + "c" * 22, "fid")
+    assert token.address_kind == "token"
