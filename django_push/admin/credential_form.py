@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from django import forms
+from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -71,10 +72,11 @@ class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]
             self._fill_in()
 
     def _file_help(self) -> str:
+        """Each provider's own words; the script leaves only the chosen provider's."""
         mine = [cls for name, cls in accounts().items() if self.instance.provider in ("", name)]
-        # a set, since two providers of one vendor read the same file
-        helps = dict.fromkeys(f"{cls.verbose_name}: {_(cls.file_help)}" for cls in mine)
-        return " ".join(helps) + " " + _("At most 64 kB.")
+        rows = [(cls.name, cls.verbose_name, _(cls.file_help)) for cls in mine if cls.file_help]
+        helps = format_html_join(" ", '<span data-help-of="{}">{}: {}</span>', rows)
+        return format_html("{} {}", helps, _("At most 64 kB."))
 
     def _fill_in(self) -> None:
         account = self.instance.account()

@@ -73,6 +73,12 @@ class VisibleAdmin(ModelAdmin):
             request, obj, self.write_role
         )
 
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """One application is no choice."""
+        initial: dict[str, Any] = super().get_changeform_initial_data(request)
+        only = _ids(request, self.write_role)
+        return {"application": next(iter(only)), **initial} if len(only) == 1 else initial
+
     def formfield_for_foreignkey(
         self, db_field: ForeignKey[Any, Any], request: HttpRequest, **kwargs: Any
     ) -> ModelChoiceField[Any] | None:

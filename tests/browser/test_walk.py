@@ -33,6 +33,7 @@ def test_from_log_in_to_one_hundred_percent(console, given, simulator, devices, 
         confirm(page, picture)
         follow(page)
         picture(page, "walk-report")
+    credentials_work(page)
     history = PushHistory.objects.get(source="console")
     assert (history.state, history.successes, history.failures) == (State.DONE, 40, 3)
     tokens = [each["token"] for each in simulator.deliveries() if each["outcome"] == "sent"]
@@ -59,6 +60,12 @@ def upload_credentials(page: Page, simulator: Any) -> None:
     page.set_input_files("#id_file", account)
     page.click("input[name=_save]")
     assert Credential.objects.count() == 2
+
+
+def credentials_work(page: Page) -> None:
+    page.goto("/admin/django_push/credential/")
+    expect(page.locator("td.field-state")).to_have_text(["Does not expire", "Does not expire"])
+    expect(page.locator("td.field-last_check").first).to_contain_text("accepted")
 
 
 def compose(page: Page) -> None:

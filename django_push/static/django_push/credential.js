@@ -6,6 +6,9 @@
     document.querySelectorAll("[data-of]").forEach((input) => {
       input.closest(".form-row").hidden = Boolean(choice) && input.dataset.of !== choice.value;
     });
+    document.querySelectorAll("[data-help-of]").forEach((help) => {
+      help.hidden = Boolean(choice) && help.dataset.helpOf !== choice.value;
+    });
   }
   if (choice) { choice.addEventListener("change", narrow); narrow(); }
 
