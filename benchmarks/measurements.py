@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from benchmarks.client import ClientRun
+from benchmarks.end_to_end import end_to_end
 from benchmarks.figures import Figure
 from benchmarks.harness import (
     APNS_HEADERS,
@@ -104,10 +105,14 @@ def _client(kind: str, behaviour: Behaviour, requests: int, connections: int = 2
     return done
 
 
-# A measurement from the database through the worker is one more function and one more line here;
-# benchmarks.postgres has the database, benchmarks.harness.run measures the worker's process.
+def pipeline(plan: Plan) -> list[Figure]:
+    """From the database through a worker to the server, beside h2load in the same run."""
+    return end_to_end(plan.devices, plan.runs)
+
+
 MEASUREMENTS: dict[str, Measurement] = {
     "h2load": h2load_reference,
+    "pipeline": pipeline,
     "client": http2_client,
     "client-dead": http2_client_dead,
     "client-slow": http2_client_slow,

@@ -1,7 +1,8 @@
 """A worker process that is measured from its claim of a push to the push's end.
 
-``python -m benchmarks.pipeline seed`` fills an empty database, ``... submit KIND DEVICES`` puts a
-push into the queue and prints its id, ``... work ID`` sends it and prints `WorkerRun` as JSON.
+``python -m benchmarks.pipeline seed KIND-DEVICES ...`` fills an empty database, ``... submit
+KIND-DEVICES`` puts a push into the queue and prints its id, ``... work ID`` sends it and prints
+`WorkerRun` as JSON.
 The addresses come from the environment: see benchmarks.settings.
 """
 
@@ -29,7 +30,7 @@ class WorkerRun:
     cpu_seconds: float
     wall_seconds: float
     started_at: float
-    """``time.monotonic()`` when the worker had claimed the push."""
+    """``time.monotonic()`` when the worker began to look for work."""
     statements: int
     max_rss_mb: float
 
@@ -47,12 +48,12 @@ class Statements:
         return execute(sql, params, many, context)
 
 
-def seed(kinds: dict[str, int]) -> None:
+def seed(names: list[str]) -> None:
     """Applications named ``KIND-DEVICES``, each with its credential and its installations."""
     from django.core.management import call_command
 
     call_command("migrate", verbosity=0)
-    for name in kinds:
+    for name in names:
         kind, _, number = name.partition("-")
         _fill(_application(name, kind), kind, int(number))
 
@@ -165,11 +166,9 @@ def work(pk: int) -> WorkerRun:
     statements, worker = Statements(), Worker()
     histories = PushHistory.objects.filter(pk=pk)
     started, cpu = time.monotonic(), time.process_time()
-    claimed_at = 0.0
     with connection.execute_wrapper(statements):
         while True:
             worker.step()
-            claimed_at = claimed_at or (time.monotonic() if worker.is_busy else 0.0)
             if not worker.is_busy and histories.filter(finished_at__isnull=False).exists():
                 break
     cpu, wall = time.process_time() - cpu, time.monotonic() - started
@@ -192,7 +191,7 @@ def main() -> None:
     django.setup()
     command, *arguments = sys.argv[1:]
     if command == "seed":
-        seed(dict.fromkeys(arguments, 0))
+        seed(arguments)
     elif command == "submit":
         print(submit(arguments[0]))
     elif command == "work":
