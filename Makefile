@@ -4,7 +4,6 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV ?= .venv
 PY = $(VENV)/bin/python
-PIP = $(PY) -m pip install --quiet --disable-pip-version-check --no-input
 PYTEST_ARGS ?=
 
 # Targets below stand in relative paths only: make cannot name a file in "My Projects".
@@ -55,15 +54,21 @@ clean: ## remove all that was made here, the demo's data too
 			exit 1; }; fi
 	@touch $@
 
-# What is installed is written down in requirements/, exactly; a stamp says that it was.
-$(VENV)/.%: requirements/%.txt $(VENV)/.created
-	@echo "Installing $<"
-	@$(PIP) -r $<
-	@touch $@
+# What is installed is written down in requirements/, exactly; a stamp says that it was. The
+# checkout itself is installed editable, with the build back end that is in those requirements.
+define install
+@echo "Installing $<"
+@$(@D)/bin/python -m pip $(QUIET) -r $<
+@$(@D)/bin/python -m pip $(QUIET) --no-deps --no-build-isolation --editable .
+@touch $@
+endef
+QUIET = install --quiet --disable-pip-version-check --no-input
 
-.venv-bench/.bench: requirements/bench.txt .venv-bench/.created
-	@.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --no-input -r $<
-	@touch $@
+$(VENV)/.%: requirements/%.txt pyproject.toml $(VENV)/.created
+	$(install)
+
+.venv-bench/.bench: requirements/bench.txt pyproject.toml .venv-bench/.created
+	$(install)
 
 .PRECIOUS: %/.created
 
@@ -75,7 +80,7 @@ DEMO = --extra api --extra celery --extra postgresql --extra simulator --group d
 TEST = $(DEMO) --extra pyfcm --group test
 
 lock: .venv-lock/.created ## choose new versions of everything, into requirements/
-	.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check uv
+	.venv-lock/bin/python -m pip $(QUIET) uv
 	$(LOCK) $(TEST) --group services --group browser --group bench --group lint \
 		-o requirements/constraints.txt
 	$(LOCK) -c requirements/constraints.txt $(DEMO) -o requirements/demo.txt

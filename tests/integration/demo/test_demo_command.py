@@ -12,22 +12,25 @@ from demo_project.supervisor import ending
 
 
 @pytest.fixture(autouse=True)
-def ports(settings):
-    """Ports that are free, as far as one can know."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        first = probe.getsockname()[1]
-    names = ("SIMULATOR_PORT", "SIMULATOR_CONTROL_PORT", "SIMULATOR_FCM_PORT")
-    for step, name in enumerate((*names, "SIMULATOR_SANDBOX_PORT")):
-        setattr(settings, name, first + step)
+def ports(settings, monkeypatch):
+    """Ports that were free a moment ago, for all that the demo opens."""
+    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(5)]
+    free = [probe.getsockname()[1] for probe in probes]
+    for probe in probes:
+        probe.close()
+    monkeypatch.setenv("PORT", str(free.pop()))
+    for name in ("", "CONTROL_", "FCM_", "SANDBOX_"):
+        setattr(settings, f"SIMULATOR_{name}PORT", free.pop())
 
 
 @pytest.mark.parametrize("name", ["PORT", "SIMULATOR_PORT", "SIMULATOR_SANDBOX_PORT"])
 def test_a_busy_port_is_a_sentence_with_its_cure(settings, monkeypatch, name):
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        monkeypatch.setenv("PORT", str(port if name == "PORT" else settings.SIMULATOR_PORT + 9))
-        setattr(settings, name, port)
+        if name == "PORT":
+            monkeypatch.setenv(name, str(port))
+        else:
+            setattr(settings, name, port)
         with pytest.raises(CommandError) as refusal:
             call_command("demo")
     message = str(refusal.value)
