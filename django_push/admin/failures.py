@@ -18,7 +18,7 @@ from ..models import DeliveryFailure, PushHistory
 from .paging import CappedPaginator
 from .reasons import explain
 from .visibility import ApplicationFilter, ReadOnly
-from .words import platform, provider_name
+from .words import moment, platform, provider_name
 
 __all__ = ["DeliveryFailureAdmin", "failures_csv"]
 
@@ -59,7 +59,7 @@ class PushFilter(ReasonFilter):
 @admin.register(DeliveryFailure)
 class DeliveryFailureAdmin(ReadOnly):
     application_path = "history__application"
-    list_display = ("device", "why", "vendor_word", "through", "off", "history", "created_at")
+    list_display = ("why", "vendor_word", "device", "through", "off", "history", "when")
     list_display_links = ("why",)
     list_filter = (ApplicationFilter, PushFilter, ReasonFilter)
     list_select_related = ("history", "installation", "credential")
@@ -106,6 +106,10 @@ class DeliveryFailureAdmin(ReadOnly):
     @admin.display(description=gettext_lazy("through"))
     def through(self, obj: DeliveryFailure) -> str:
         return str(obj.credential or provider_name(obj.provider))
+
+    @admin.display(description=gettext_lazy("when"), ordering="created_at")
+    def when(self, obj: DeliveryFailure) -> str:
+        return moment(obj.created_at)
 
     @admin.display(description=gettext_lazy("switched off"), boolean=True)
     def off(self, obj: DeliveryFailure) -> bool:

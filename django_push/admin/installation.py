@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from ..models import Installation, Role
-from ..models.installation import address_hash
+from ..models.registration import address_hash
 from .paging import CappedPaginator
 from .visibility import ApplicationFilter, VisibleAdmin, applications
 from .words import PLATFORMS, moment, network_name, pill, platform

@@ -130,6 +130,24 @@ def violations(page: Page, axe: str) -> list[str]:
     ]
 
 
+def test_the_composers_labels_stand_beside_their_fields_and_above_them_on_a_phone(console, rows):
+    page = console(f"{ADMIN}/notification/{rows['draft']}/change/")
+    for name in ("title", "body", "link", "when", "give_up"):
+        label, field = boxes(page, name)
+        assert abs(label["y"] - field["y"]) < 12
+        assert field["x"] > label["x"] + 80
+        assert field["width"] > 300
+    page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
+    label, field = boxes(page, "title")
+    assert field["y"] > label["y"] + 10
+    assert field["width"] > 300
+
+
+def boxes(page: Page, name: str) -> tuple[Any, Any]:
+    row = page.locator(f".push-compose .field-{name}").first
+    return row.locator(".push-side").bounding_box(), row.locator(".push-field").bounding_box()
+
+
 def test_the_theme_button_changes_our_colours_too(console, rows):
     page = console(f"{ADMIN}/pushhistory/{rows['done']}/change/", scheme="light")
     colour = "getComputedStyle(document.querySelector('.push-bar .ok')).fill"
