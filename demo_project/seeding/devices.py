@@ -19,7 +19,7 @@ from django.utils import timezone
 from django_push.conf import alias
 from django_push.messages import Environment
 from django_push.models import Application, Installation, Subscription
-from django_push.models.installation import address_hash
+from django_push.models.registration import address_hash
 from django_push.simulator.fates import PREFIX_LENGTH, PREFIXES
 
 __all__ = ["make_devices"]

@@ -22,7 +22,7 @@ from ..conf import alias, push_settings
 from ..messages import Result, Status
 from ..models import Credential, DeliveryFailure, Installation, PushHistory, State
 from ..models.history import PushBatchQuerySet
-from ..models.installation import address_hash
+from ..models.registration import address_hash
 from ..signals import installation_deactivated, push_finished, push_paused
 from . import ledger
 from .clock import clock

@@ -4,8 +4,9 @@ from .application import ApiKey, Application, ApplicationAccess, Role
 from .credential import Credential
 from .history import DeliveryFailure, PushBatch, PushHistory, State
 from .idempotency import IdempotencyKey
-from .installation import Installation, Owner, Subscription
+from .installation import Installation, Subscription
 from .notification import Notification
+from .registration import Owner
 
 __all__ = [
     "ApiKey",
