@@ -1,21 +1,15 @@
 """The embedded worker: plans, sends and schedules in one process, on any database.
 
-Several may run beside each other, on one machine or on many. ``wake`` tells them that work is
-due: NOTIFY on PostgreSQL, a loopback datagram elsewhere; a poll every 250 ms is the net below.
+Several may run beside each other, on one machine or on many.
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import selectors
-import socket
 import time
-import zlib
-from collections.abc import Callable
 from typing import Any
 
-from django.db import DatabaseError, close_old_connections, connections
+from django.db import DatabaseError, close_old_connections
 
 from .conf import alias
 from .delivery import (
@@ -29,12 +23,12 @@ from .delivery import (
     worker_name,
 )
 from .scheduler import tick
+from .wakeups import Ear, wake
 
 __all__ = ["Worker", "wake"]
 
 logger = logging.getLogger("django_push.worker")
 
-NOTIFY_CHANNEL = "django_push"
 POLL = 0.25
 """Seconds between two looks for work that nobody told of."""
 TICK = 1.0
@@ -43,24 +37,6 @@ PLAN = 0.05
 """Seconds until the next batches are planned for other workers, while this one has enough."""
 BUSY = 0.02
 """Seconds to wait for answers while batches are running."""
-
-
-def wake(database: str) -> None:
-    """Tell one or more workers that work is due. The default ``DISPATCHER``."""
-    connection = connections[database]
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute(f"NOTIFY {NOTIFY_CHANNEL}")
-        return
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.setblocking(False)
-        sock.sendto(b"due", ("127.0.0.1", _port(database)))
-
-
-def _port(database: str) -> int:
-    """The same for every process on this machine that uses this database."""
-    name = str(connections[database].settings_dict["NAME"])
-    return 40_000 + zlib.crc32(name.encode()) % 20_000
 
 
 class Worker:
@@ -77,7 +53,7 @@ class Worker:
         self._more = False
         """More batches may be due than were claimed."""
         preload()
-        self._close_ears = _listen(self.sender.selector, self._hear) if listen else _no_ears
+        self._ear = Ear(alias(), self.sender.selector, self._hear) if listen else None
 
     def run(self) -> None:
         """Work until :meth:`stop`."""
@@ -111,6 +87,8 @@ class Worker:
         if now >= self._tick_at:
             self._tick_at = now + TICK
             tick()
+            if self._ear is not None:
+                self._ear.open()
         found = self._find(now) if self._should_look(now) else False
         if self.plan and not found and (self.sender.wants_more() or now >= self._plan_at):
             self._plan(now)
@@ -128,7 +106,8 @@ class Worker:
     def close(self) -> None:
         """Finish what is in flight, give back the rest, close the connections."""
         self._release_plan()
-        self._close_ears()
+        if self._ear is not None:
+            self._ear.close()
         self.sender.close(timeout=10.0)
 
     def _release_plan(self) -> None:
@@ -173,74 +152,3 @@ class Worker:
 
     def _hear(self) -> None:
         self._told = True
-
-
-class _Ear:
-    """Stands in a selector for a socket that only says "look"."""
-
-    def __init__(self, hear: Callable[[], None], clear: Callable[[], None]) -> None:
-        self._hear, self._clear = hear, clear
-        self.client = self.owner = self  # what the sender calls for every socket
-
-    def handle(self, key: selectors.SelectorKey, mask: int) -> None:
-        self._clear()
-        self._hear()
-
-
-def _no_ears() -> None:
-    """Nothing to close."""
-
-
-def _listen(selector: selectors.BaseSelector, hear: Callable[[], None]) -> Callable[[], None]:
-    """Hear ``wake``; returns what closes the ear again."""
-    if connections[alias()].vendor == "postgresql":
-        return _listen_to_postgresql(selector, hear)
-    return _listen_to_datagrams(selector, hear)
-
-
-def _listen_to_datagrams(
-    selector: selectors.BaseSelector, hear: Callable[[], None]
-) -> Callable[[], None]:
-    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    sock.setblocking(False)
-    if hasattr(socket, "SO_REUSEPORT"):
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    try:
-        sock.bind(("127.0.0.1", _port(alias())))
-    except OSError:
-        sock.close()  # somebody else's port: the poll finds the work
-        return _no_ears
-
-    def clear() -> None:
-        with contextlib.suppress(BlockingIOError):
-            while sock.recv(16):
-                pass
-
-    selector.register(sock, selectors.EVENT_READ, _Ear(hear, clear))
-    return sock.close
-
-
-def _listen_to_postgresql(
-    selector: selectors.BaseSelector, hear: Callable[[], None]
-) -> Callable[[], None]:
-    """A connection of its own, since the pipeline's is busy with transactions."""
-    wrapper = connections[alias()].copy()
-    try:
-        wrapper.ensure_connection()
-        with wrapper.cursor() as cursor:
-            cursor.execute(f"LISTEN {NOTIFY_CHANNEL}")
-    except DatabaseError:
-        wrapper.close()
-        return _no_ears
-    raw: Any = wrapper.connection
-
-    def clear() -> None:
-        if hasattr(raw, "poll"):  # psycopg 2
-            raw.poll()
-            raw.notifies.clear()
-        else:
-            for _ in raw.notifies(timeout=0):
-                pass
-
-    selector.register(raw.fileno(), selectors.EVENT_READ, _Ear(hear, clear))
-    return wrapper.close
