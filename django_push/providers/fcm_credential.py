@@ -72,7 +72,7 @@ def load_secret(secret: str) -> ServiceAccount:
             email=stored["client_email"],
             key_id=stored["private_key_id"],
             audience=stored["token_uri"],
-            key=_rsa_key(stored["private_key"]),
+            key=_rsa_key(stored["private_key"], is_ours=True),
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         message = _("Nothing usable is stored. Upload the service account's file again.")
@@ -153,9 +153,9 @@ def _describe(document: Mapping[str, Any]) -> CredentialFile:
     )
 
 
-def _rsa_key(pem: str) -> rsa.RSAPrivateKey:
+def _rsa_key(pem: str, *, is_ours: bool = False) -> rsa.RSAPrivateKey:
     # People paste keys through editors and environment variables that write line ends as \n.
-    key = load_key(pem.replace("\\n", "\n").encode(), "")
+    key = load_key(pem.replace("\\n", "\n").encode(), "", is_ours=is_ours)
     if not isinstance(key, rsa.RSAPrivateKey):
         raise InvalidCredential(
             _("The private key of this service account is not one of Google's (RSA)."),
