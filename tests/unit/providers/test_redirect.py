@@ -99,8 +99,6 @@ def test_a_network_without_a_provider_shows_the_message_itself(network: str) -> 
         "title": "T",
         "body": "B",
         "data": {"a": 1},
-        "priority": "high",
-        "push_type": "alert",
         "push_id": PUSH_ID,
         "expires_at": None,
     }
