@@ -24,7 +24,7 @@ test-services: $(VENV)/.services ## the suite on PostgreSQL, MariaDB, Redis and 
 	.ci/test-services $(PY) $(PYTEST_ARGS)
 
 test-browser: $(VENV)/.browser ## the console in Chromium
-	@.ci/chromium
+	@.ci/browser
 	env -u DATABASE_URL DJANGO_ALLOW_ASYNC_UNSAFE=1 $(PY) -m pytest tests/browser $(PYTEST_ARGS)
 
 lint: $(VENV)/.lint ## style, types, architecture, migrations
