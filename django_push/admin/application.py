@@ -92,6 +92,13 @@ class ApplicationAdmin(VisibleAdmin):
         if not change:
             grant_maker(request, obj)
 
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        open_to_all = not ApplicationAccess.objects.exists()
+        super().save_related(request, form, formsets, change)
+        if open_to_all:
+            # The first access that is given takes everybody else's: not that of who gives it.
+            grant_maker(request, form.instance)
+
     @admin.display(description=_("credentials"), ordering="_credentials")
     def credentials_in_use(self, obj: Any) -> SafeString | str:
         if not obj._credentials:

@@ -210,7 +210,8 @@ class PushHistoryAdmin(ReadOnly):
 
     @admin.display(description=gettext_lazy("state"), ordering="state")
     def standing(self, obj: PushHistory) -> Any:
-        return state_pill(obj)
+        # The guard pauses parts of a push that is being sent: only the report knows.
+        return state_pill(obj) if obj.is_over else Report(obj).pill
 
     # A push that runs has its sums in the ledger; the columns are written at its end.
     @admin.display(description=gettext_lazy("devices"), ordering="devices")

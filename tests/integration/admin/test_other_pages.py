@@ -123,6 +123,24 @@ def test_a_manager_hands_out_access(staff, as_user, application):
     assert ApplicationAccess.objects.get(user=tom).role == Role.EDITOR
 
 
+def test_who_gives_the_first_access_keeps_their_own(staff, as_user, application):
+    maker, tom = staff("maker"), staff("tom")
+    data = {
+        "name": "Concert Hall",
+        "time_zone": "UTC",
+        "push_settings": "{}",
+        "access-TOTAL_FORMS": "1",
+        "access-INITIAL_FORMS": "0",
+        "access-0-application": application.pk,
+        "access-0-user": tom.pk,
+        "access-0-role": Role.EDITOR,
+    }
+    page = reverse("admin:django_push_application_change", args=[application.pk])
+    as_user(maker).post(page, data)
+    roles = dict(ApplicationAccess.objects.values_list("user__username", "role"))
+    assert roles == {"tom": Role.EDITOR, "maker": Role.MANAGER}
+
+
 # ----- devices -----
 
 

@@ -160,6 +160,8 @@ def test_a_credential_that_the_guard_paused_is_explained(root, application, devi
     assert url("resume", waiting) in page
     assert url("pause", waiting) not in page
     assert '<span class="push-pill bad">Paused</span>' in page
+    listed = root.get(reverse("admin:django_push_pushhistory_changelist")).content.decode()
+    assert '<span class="push-pill bad">Paused</span>' in listed
     home = root.get(reverse("admin:app_list", args=["django_push"])).content.decode()
     assert "“Half price” is paused." in home
     root.post(url("resume", waiting))
