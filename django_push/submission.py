@@ -6,7 +6,7 @@ import hashlib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
@@ -64,7 +64,7 @@ def submit(
                 return remembered.history
         _take(notification)
         pre_submit.send(sender=Notification, notification=notification)
-        history = open_push(notification, notification.send_at, source=source, by=by)
+        history = open_push(notification, _due(notification), source=source, by=by)
         plan_small(history)
         if remembered is not None:
             remembered.history = history
@@ -319,6 +319,19 @@ def _take(notification: Notification) -> None:
     if not drafts.update(status=status):
         raise NotAllowed("This message was sent already. Copy it to send it again.")
     notification.status = status
+
+
+def _due(notification: Notification) -> datetime | None:
+    """The moment to send at. A message that was taken back and is sent again for the same moment
+    gets the next microsecond: a moment stands for one sending only."""
+    due = notification.send_at
+    if due is None:
+        return None
+    near = notification.pushes.filter(due_at__range=(due, due + timedelta(milliseconds=1)))
+    taken = set(near.values_list("due_at", flat=True))
+    while due in taken:
+        due += timedelta(microseconds=1)
+    return due
 
 
 def _enqueue() -> None:

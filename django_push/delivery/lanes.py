@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import selectors
 import time
 from collections import deque
@@ -12,10 +13,12 @@ from ..conf import alias, push_settings
 from ..exceptions import DjangoPushError, LockedSecret
 from ..messages import Account
 from ..models import Credential, PushBatch
-from ..providers.base import Channel, Provider, get_provider_class
+from ..providers.base import Channel, Outcome, Provider, get_provider_class
 from .run import SHIFT, Run
 
 __all__ = ["Lane", "Unusable", "lane_key", "open_lane", "preload"]
+
+logger = logging.getLogger("django_push.delivery")
 
 DOWN_FOR = 1.0
 """Seconds without a connection before the waiting batches are deferred: a reconnect is quicker."""
@@ -122,6 +125,8 @@ class Lane:
         """Take what came back; how many answers there were."""
         outcome = self.channel.take()
         sent = outcome.sent
+        if logger.isEnabledFor(logging.DEBUG):
+            _log(outcome, runs)
         if sent:
             _accept(sent, runs)
         for key, result in outcome.results:
@@ -151,6 +156,16 @@ class Lane:
     @property
     def is_idle(self) -> bool:
         return not self.waiting and not self.channel.in_flight
+
+
+def _log(outcome: Outcome, runs: Mapping[int, Run]) -> None:
+    """One line per answer, with as much of the token as helps to find it and not to use it."""
+    answers = [(key, "sent", "") for key in outcome.sent]
+    answers += [(key, result.status.value, result.reason) for key, result in outcome.results]
+    for key, status, reason in answers:
+        run = runs[key >> SHIFT]
+        push, token = run.batch.history.public_id, run.address(key)[:8]
+        logger.debug("%s %s %s… %s %s", push, run.batch.provider, token, status, reason)
 
 
 def _accept(keys: list[int], runs: Mapping[int, Run]) -> None:

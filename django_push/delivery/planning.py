@@ -17,7 +17,7 @@ from django.db.models import F, Max, Q, QuerySet
 
 from ..audience import Audience, compile_audience
 from ..conf import alias, push_settings
-from ..models import Application, Installation, PushBatch, PushHistory, State
+from ..models import Application, Installation, Notification, PushBatch, PushHistory, State
 from .clock import clock
 from .ledger import Mark, pack_ids, unpack_ids
 from .partition import (
@@ -52,10 +52,20 @@ def claim_plan(owner: str) -> Plan | None:
             plan_owner=owner, plan_until=now + _lease(), plan_started_at=now
         )
         if taken:
-            scheduled = histories().filter(pk=pk, state=State.SCHEDULED)
-            scheduled.update(state=State.SENDING)
-            return Plan(histories().select_related("application").get(pk=pk), owner)
+            history = histories().select_related("application").get(pk=pk)
+            if history.state == State.SCHEDULED:
+                _begin_scheduled(history)
+            return Plan(history, owner)
     return None
+
+
+def _begin_scheduled(history: PushHistory) -> None:
+    """Its moment has come: it is being sent, and its message can not be taken back to edit."""
+    if histories().filter(pk=history.pk, state=State.SCHEDULED).update(state=State.SENDING):
+        history.state = State.SENDING
+        Notification.objects.using(alias()).filter(
+            pk=history.notification_id, status=Notification.Status.SCHEDULED
+        ).update(status=Notification.Status.SENT)
 
 
 def _lease() -> timedelta:

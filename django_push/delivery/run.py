@@ -137,7 +137,7 @@ class Run:
         """A final outcome that is not "accepted"."""
         self.outcomes[position] = mark
         self.open_results.pop(position, None)
-        self.failures.append(Failure(self.ids[position], result, self._address(position)))
+        self.failures.append(Failure(self.ids[position], result, self.address(position)))
 
     def skip_open(self, mark: Mark) -> None:
         """Give every device without a final outcome the same reason for being left out."""
@@ -184,12 +184,12 @@ class Run:
             if self.suspects >= SUSPECTS and self.suspects > self.outcomes.count(Mark.SENT):
                 self.pause_reason = result.reason
 
-    def _address(self, position: int) -> str:
+    def address(self, key: int) -> str:
         """The address that was used; looked up only for the few that fail."""
         if self._addresses is None:
             sent = (device for _, devices in self._groups for device in devices)
             self._addresses = {key & _POSITION: address for key, address, _ in sent}
-        return self._addresses.get(position, "")
+        return self._addresses.get(key & _POSITION, "")
 
     def _places(self) -> Any:
         """Primary key to position: arithmetic without gaps, else a dictionary."""

@@ -23,6 +23,7 @@ from .lanes import Lane, LaneKey, Unusable, lane_key, open_lane
 from .ledger import Mark
 from .partition import Candidate, sorted_credentials
 from .rendering import Renderer
+from .rows import histories
 from .run import Run
 from .settling import checkpoint, finish, pause_credential, settle, tell
 
@@ -57,6 +58,7 @@ class Sender:
         self.runs: dict[int, Run] = {}
         self._lanes: dict[LaneKey, Lane] = {}
         self._slot = 0
+        self._started: set[int] = set()
         self._looked_at = self._renewed_at = time.monotonic()
         self._candidates: dict[int, tuple[float, list[Candidate]]] = {}
 
@@ -220,8 +222,17 @@ class Sender:
                 run.unwritten and now - run.checkpoint_at >= push_settings.CHECKPOINT_SECONDS
             ):
                 checkpoint(run, self.owner)
+                self._note_start(run)
         if over:
             self._settle(over)
+
+    def _note_start(self, run: Run) -> None:
+        """When the first device was reached; a push over before its first checkpoint notes its
+        end instead."""
+        if run.batch.history_id not in self._started:
+            self._started.add(run.batch.history_id)
+            unstarted = histories().filter(pk=run.batch.history_id, started_at=None)
+            unstarted.update(started_at=clock(alias()).now())
 
     def _settle(self, over: list[Run]) -> None:
         """Small pushes end many at a time: one transaction for all of them."""
@@ -233,7 +244,8 @@ class Sender:
             if run.pause_reason and not run.lost:
                 self._pause(run)
         for push in settled:
-            finish(push)
+            if finish(push):
+                self._started.discard(push)
 
     def _pause(self, refused: Run) -> None:
         """The other batches of this push and credential would only be refused too."""

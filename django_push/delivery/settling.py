@@ -240,6 +240,8 @@ def _total(history: PushHistory) -> None:
     history.successes, history.failures = totals["successes"], totals["failures"]
     history.invalid_tokens = totals["invalid"]
     history.skipped = rows.reasons()
+    if history.successes:
+        history.started_at = history.started_at or history.finished_at
     history.per_type = rows.per_type()
     history.reasons = failures_by_reason(history)
     if history.state == State.SENDING:

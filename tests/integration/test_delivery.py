@@ -311,6 +311,9 @@ def test_a_scheduled_push_waits_and_takes_the_audience_of_its_moment(application
     type(history).objects.update(plan_after=moment, due_at=moment)
     drain(worker)
     assert sorted(script.tokens) == ["a" * 64, "b" * 64]
+    history.refresh_from_db()
+    assert history.notification.status == "sent"
+    assert history.started_at is not None
 
 
 def test_languages_and_badges_make_payloads_of_their_own(application, device, worker):
@@ -354,6 +357,15 @@ def test_a_claim_takes_the_oldest_first_and_small_pushes_do_not_wait(application
     )
     assert (small.pk,) in order[:2]
     assert claim("me")
+
+
+def test_the_log_names_devices_by_eight_characters(application, device, worker, caplog):
+    token = device("0123456789abcdef" * 4).address
+    with caplog.at_level("DEBUG", logger="django_push.delivery"):
+        history = broadcast(application)
+        drain(worker)
+    assert f"{history.public_id} scripted 01234567… sent" in caplog.text
+    assert token[:9] not in caplog.text
 
 
 def test_an_envelope_says_until_when(application, device, worker):

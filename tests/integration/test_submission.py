@@ -8,6 +8,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
+from django_push.delivery import cancel
 from django_push.exceptions import (
     IdempotencyConflict,
     InvalidPush,
@@ -177,6 +178,20 @@ def test_a_scheduled_push_is_planned_later(application, device):
     history = push(application, audience={"installations": [one.public_id]}, title="x", send_at=at)
     assert (history.state, history.plan_after, history.planned_at) == (State.SCHEDULED, at, None)
     assert history.notification.status == Notification.Status.SCHEDULED
+
+
+def test_a_scheduled_push_can_be_taken_back_and_sent_again(application):
+    at = timezone.now() + timezone.timedelta(days=1)
+    first = push(application, audience={"everyone": True}, title="x", send_at=at)
+    cancel(first, by="Sara")
+    assert first.finished_at is not None
+    draft = Notification.objects.get()
+    assert draft.status == Notification.Status.DRAFT
+    again = submit(draft)
+    assert (again.state, again.due_at - at) == (
+        State.SCHEDULED,
+        timezone.timedelta(microseconds=1),
+    )
 
 
 def test_the_count_is_exact_and_says_who_is_left_out(application, device):
