@@ -25,7 +25,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 BROKERS = {
     "redis": os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0"),
-    "rabbitmq": os.environ.get("RABBITMQ_URL", "amqp://guest:guest@127.0.0.1:5672//"),
+    "rabbitmq": os.environ.get("AMQP_URL", "amqp://guest:guest@127.0.0.1:5672//"),
 }
 
 
