@@ -193,7 +193,7 @@
   form.addEventListener("submit", () => { leaving = true; });
   window.addEventListener("beforeunload", (event) => { if (dirty && !leaving) { event.preventDefault(); } });
   page.addEventListener("click", unfold);
-  find("[data-send-test]").addEventListener("click", test);
+  if (find("[data-send-test]")) { find("[data-send-test]").addEventListener("click", test); }
   find("[data-add-language]").addEventListener("click", addLanguage);
   if (field("channels")) {
     field("channels").addEventListener("input", channels);

@@ -247,6 +247,13 @@ def test_an_editor_may_test_on_own_devices_only(staff, as_user, data, device):
     assert PushHistory.objects.get().content["audience"] == {"installations": [own.public_id]}
 
 
+def test_an_editor_without_a_device_is_told_so(staff, as_user, application, device):
+    device("a" * 64)
+    page = as_user(staff("tom", *EDITOR)).get(reverse(ADD)).content
+    assert b"A test goes to a device of your own: none is known." in page
+    assert b"data-send-test" not in page
+
+
 def test_a_sender_who_may_not_see_devices_cannot_choose_one(staff, as_user, data, device):
     other = device("b" * 64)
     blind = [name for name in SENDER if name != "view_installation"]
