@@ -48,19 +48,20 @@ class Audience:
         """
         if not isinstance(value, Mapping):
             raise InvalidPush(
-                "The audience must be an object.", code="wrong_type", field="audience"
+                _("The audience must be an object."), code="wrong_type", field="audience"
             )
         unknown = sorted(set(value) - {"everyone", *_LISTS})
         if unknown:
             raise InvalidPush(
-                f"An audience has no {unknown[0]!r}. It has: everyone, {', '.join(_LISTS)}.",
+                _("An audience has no “%(name)s”. It has: %(known)s.")
+                % {"name": unknown[0], "known": ", ".join(("everyone", *_LISTS))},
                 code="unknown_operator",
                 field="audience",
             )
         lists = {name: _read_list(name, value[name]) for name in _LISTS if name in value}
         everyone = value.get("everyone", False)
         if not isinstance(everyone, bool):
-            raise InvalidPush("everyone must be true.", code="wrong_type", field="audience")
+            raise InvalidPush(_("everyone must be true."), code="wrong_type", field="audience")
         _check_shape(everyone, lists)
         return cls(everyone=everyone, **lists)
 
@@ -127,11 +128,18 @@ def compile_audience(
 
 def _read_list(name: str, value: object) -> tuple[str, ...]:
     if not isinstance(value, Sequence) or isinstance(value, str):
-        raise InvalidPush(f"{name} must be a list.", code="wrong_type", field=f"audience.{name}")
+        raise InvalidPush(
+            _("%(name)s must be a list.") % {"name": name},
+            code="wrong_type",
+            field=f"audience.{name}",
+        )
     if len(value) > MAX_ITEMS:
         raise InvalidPush(
-            f"{name} lists {len(value):,} items; at most {MAX_ITEMS:,} are allowed. "
-            "Subscribe the devices to a channel instead.",
+            _(
+                "%(name)s lists %(count)d items; at most %(limit)d are allowed. "
+                "Subscribe the devices to a channel instead."
+            )
+            % {"name": name, "count": len(value), "limit": MAX_ITEMS},
             code="too_many_items",
             field=f"audience.{name}",
         )
@@ -139,13 +147,13 @@ def _read_list(name: str, value: object) -> tuple[str, ...]:
     for item in items:
         if not isinstance(item, str) or not item or len(item) > 191 or "\x00" in item:
             raise InvalidPush(
-                f"{name} must hold texts of 1 to 191 characters.",
+                _("%(name)s must hold texts of 1 to 191 characters.") % {"name": name},
                 code="wrong_type",
                 field=f"audience.{name}",
             )
     if not items:
         raise InvalidPush(
-            f"{name} is empty: nobody would get this push.",
+            _("%(name)s is empty: nobody would get this push.") % {"name": name},
             code="empty_audience",
             field=f"audience.{name}",
         )
@@ -156,13 +164,14 @@ def _check_shape(everyone: bool, lists: Mapping[str, tuple[str, ...]]) -> None:
     narrowing = set(lists) - {"device_types"}
     if everyone and narrowing:
         raise InvalidPush(
-            f"everyone cannot stand beside {', '.join(sorted(narrowing))}.",
+            _("everyone cannot stand beside %(others)s.")
+            % {"others": ", ".join(sorted(narrowing))},
             code="contradiction",
             field="audience",
         )
     if not everyone and not lists:
         raise InvalidPush(
-            'The audience is empty. For all devices write {"everyone": true}.',
+            _('The audience is empty. For all devices write {"everyone": true}.'),
             code="empty_audience",
             field="audience",
         )

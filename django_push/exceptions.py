@@ -18,6 +18,8 @@ Wrong settings raise Django's own ``ImproperlyConfigured``, outside this tree.
 
 from __future__ import annotations
 
+from django.utils.translation import gettext as _
+
 __all__ = [
     "DjangoPushError",
     "IdempotencyConflict",
@@ -57,8 +59,16 @@ class PayloadTooLarge(InvalidPush):
 
     def __init__(self, provider: str, size: int, limit: int) -> None:
         super().__init__(
-            f"The message takes {size:,} bytes for {provider}; at most {limit:,} are allowed. "
-            f"Shorten the text or the data by {size - limit:,} bytes."
+            _(
+                "The message takes %(size)s bytes for %(provider)s; at most %(limit)s are allowed. "
+                "Shorten the text or the data by %(over)s bytes."
+            )
+            % {
+                "size": f"{size:,}",
+                "provider": provider,
+                "limit": f"{limit:,}",
+                "over": f"{size - limit:,}",
+            }
         )
         self.provider, self.size, self.limit = provider, size, limit
 

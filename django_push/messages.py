@@ -13,6 +13,9 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any, NamedTuple, Self
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+
 from .exceptions import InvalidPush
 
 __all__ = [
@@ -196,7 +199,8 @@ class Message:
         unknown = sorted(set(content) - known)
         if unknown:
             raise InvalidPush(
-                f"A message has no field {unknown[0]!r}. It has: {', '.join(sorted(known))}.",
+                _("A message has no field “%(name)s”. It has: %(known)s.")
+                % {"name": unknown[0], "known": ", ".join(sorted(known))},
                 code="unknown_field",
                 field=unknown[0],
             )
@@ -255,16 +259,19 @@ class Message:
 
     def _check_values(self) -> None:
         if self.badge is not None and self.badge_increment:
-            raise InvalidPush("Give badge or badge_increment, not both.", field="badge")
+            raise InvalidPush(_("Give badge or badge_increment, not both."), field="badge")
         if self.badge is not None and self.badge < 0:
-            raise InvalidPush("A badge is 0 or more.", field="badge")
+            raise InvalidPush(_("A badge is 0 or more."), field="badge")
         if len(self.collapse_id.encode()) > 64:
-            raise InvalidPush("A collapse id is at most 64 bytes long.", field="collapse_id")
+            raise InvalidPush(_("A collapse id is at most 64 bytes long."), field="collapse_id")
         for tag, texts in self.texts.items():
             _check_texts(tag, texts)
         for network, override in self.overrides.items():
             if not isinstance(override, Mapping):
-                raise InvalidPush(f"overrides.{network} must be an object.", field="overrides")
+                raise InvalidPush(
+                    _("%(name)s must be an object.") % {"name": f"overrides.{network}"},
+                    field="overrides",
+                )
 
 
 _ZERO_MEANS_SOMETHING = {"badge", "relevance_score"}
@@ -283,18 +290,24 @@ def _check_type(name: str, value: object) -> None:
     expected = _TYPES.get(name, (str,))
     wrong_bool = isinstance(value, bool) and bool not in expected
     if wrong_bool or not isinstance(value, expected):
-        names = " or ".join("null" if t is type(None) else _JSON_NAMES[t] for t in expected)
-        raise InvalidPush(f"{name} must be {names}.", code="wrong_type", field=name)
+        kinds = [_("null") if t is type(None) else _(_JSON_NAMES[t]) for t in expected]
+        raise InvalidPush(
+            _("%(name)s must be %(kind)s.") % {"name": name, "kind": _(" or ").join(kinds)},
+            code="wrong_type",
+            field=name,
+        )
     if isinstance(value, str) and ("\x00" in value or len(value) > 65_536):
-        raise InvalidPush(f"{name} is too long or holds a NUL character.", field=name)
+        raise InvalidPush(
+            _("%(name)s is too long or holds a NUL character.") % {"name": name}, field=name
+        )
 
 
 _JSON_NAMES: dict[type, str] = {
-    str: "a text",
-    int: "a whole number",
-    float: "a number",
-    bool: "true or false",
-    Mapping: "an object",
+    str: gettext_noop("a text"),
+    int: gettext_noop("a whole number"),
+    float: gettext_noop("a number"),
+    bool: gettext_noop("true or false"),
+    Mapping: gettext_noop("an object"),
 }
 
 
@@ -302,17 +315,22 @@ def _member(kind: type[enum.StrEnum], name: str, value: str) -> enum.StrEnum:
     try:
         return kind(value)
     except ValueError:
+        text = _("%(name)s must be one of %(choices)s.")
         choices = ", ".join(kind)
-        raise InvalidPush(f"{name} must be one of {choices}.", field=name) from None
+        raise InvalidPush(text % {"name": name, "choices": choices}, field=name) from None
 
 
 def _check_texts(tag: str, texts: object) -> None:
     if not _LOCALE.match(tag):
-        raise InvalidPush(f"{tag!r} is not a locale such as de or pt-BR.", field="texts")
+        raise InvalidPush(
+            _("“%(tag)s” is not a locale such as de or pt-BR.") % {"tag": tag}, field="texts"
+        )
     if not isinstance(texts, Mapping) or not set(texts) <= set(_TEXT_FIELDS):
-        raise InvalidPush(f"texts.{tag} may hold {', '.join(_TEXT_FIELDS)}.", field="texts")
-    for name, text in texts.items():
-        _check_type(name, text)
+        allowed = ", ".join(_TEXT_FIELDS)
+        text = _("%(name)s may hold %(allowed)s.")
+        raise InvalidPush(text % {"name": f"texts.{tag}", "allowed": allowed}, field="texts")
+    for name, value in texts.items():
+        _check_type(name, value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -111,7 +111,7 @@ def check(notification: Notification) -> None:
     message = notification.message()
     if message.push_type == PushType.ALERT and message.says_nothing:
         raise InvalidPush(
-            "The message is empty: give it a title, a text or data.",
+            _("The message is empty: give it a title, a text or data."),
             code="empty_message",
             field="body",
         )
@@ -119,14 +119,18 @@ def check(notification: Notification) -> None:
     _check_installations(notification.application, audience)
     if notification.local_time or notification.recurrence:
         raise InvalidPush(
-            "Sending at the device's own clock and repeated sending are not available yet. "
-            "Leave local_time and recurrence empty.",
+            _(
+                "Sending at the device's own clock and repeated sending are not available yet. "
+                "Leave local_time and recurrence empty."
+            ),
             code="not_available",
             field="local_time" if notification.local_time else "recurrence",
         )
     expires_at = notification.expires_at
     if expires_at is not None and expires_at <= (notification.send_at or timezone.now()):
-        raise InvalidPush("It would expire before it is sent.", code="expired", field="expires_at")
+        raise InvalidPush(
+            _("It would expire before it is sent."), code="expired", field="expires_at"
+        )
     payload_sizes(notification.application, message, enforce=True)
 
 
@@ -186,8 +190,8 @@ def _accounts(application: Application) -> list[Account]:
         )
     if not found:
         raise NoCredentials(
-            f"{application.name} has no credential to send through. "
-            "Add one under Push › Credentials."
+            _("%(name)s has no credential to send through. Add one under Push › Credentials.")
+            % {"name": application.name}
         )
     return list(found.values())
 
@@ -289,7 +293,7 @@ def _remember(notification: Notification, key: str, seconds: int | None) -> Idem
     known = keys.select_related("history").get(**identity)
     if known.body_hash != digest or known.history is None:
         raise IdempotencyConflict(
-            "This idempotency key was used for another push. Use a new key for a new push."
+            _("This idempotency key was used for another push. Use a new key for a new push.")
         )
     return known
 
@@ -317,7 +321,7 @@ def _take(notification: Notification) -> None:
         return
     drafts = Notification.objects.using(alias()).filter(pk=notification.pk, status__in=_EDITABLE)
     if not drafts.update(status=status):
-        raise NotAllowed("This message was sent already. Copy it to send it again.")
+        raise NotAllowed(_("This message was sent already. Copy it to send it again."))
     notification.status = status
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from django.utils.translation import gettext as _
+
 from .exceptions import InvalidPush
 
 __all__ = ["render"]
@@ -29,8 +31,11 @@ def render(text: str, variables: Mapping[str, object]) -> str:
             return str(variables[name])
         if default is None:
             raise InvalidPush(
-                f"The text uses {{{{ {name} }}}}, which has no value. "
-                f'Give it among the variables, or write {{{{ {name}|default:"…" }}}}.',
+                _(
+                    "The text uses {{ %(name)s }}, which has no value. "
+                    'Give it among the variables, or write {{ %(name)s|default:"…" }}.'
+                )
+                % {"name": name},
                 code="unknown_variable",
                 field="variables",
             )

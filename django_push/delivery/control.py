@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import transaction
 from django.db.models import F, QuerySet
+from django.utils.translation import gettext as _
 
 from ..conf import alias
 from ..exceptions import NotAllowed
@@ -30,7 +31,7 @@ def cancel(history: PushHistory, by: str = "") -> None:
             plan_after=None,
             plan_owner="",
         )
-        _require(changed, history, "stopped")
+        _require(changed, history, _("stopped"))
         # A worker claims what is left and marks it, which costs no sending.
         waiting = batches().filter(history=history, settled_at=None, lease_owner="")
         waiting.update(claim_at=F("turn_at"), not_before=now, pause_reason="")
@@ -48,7 +49,7 @@ def pause(history: PushHistory, by: str = "") -> None:
         changed = _under_way(history, State.SENDING).update(
             state=State.PAUSED, detail=f"Paused by {by}." if by else "Paused."
         )
-        _require(changed, history, "paused")
+        _require(changed, history, _("paused"))
         batches().filter(history=history, settled_at=None, lease_owner="").update(claim_at=None)
     history.refresh_from_db()
 
@@ -63,7 +64,7 @@ def resume(history: PushHistory, by: str = "") -> None:
         changed = _under_way(history, State.PAUSED).update(state=State.SENDING, detail="")
         held = batches().filter(history=history, settled_at=None, lease_owner="", claim_at=None)
         freed = held.update(claim_at=F("turn_at"), not_before=now, pause_reason="", crashes=0)
-        _require(changed or freed, history, "resumed")
+        _require(changed or freed, history, _("resumed"))
     history.refresh_from_db()
 
 
@@ -74,7 +75,8 @@ def _under_way(history: PushHistory, *states: State) -> QuerySet[PushHistory]:
 def _require(changed: int, history: PushHistory, verb: str) -> None:
     if not changed:
         state = State(histories().values_list("state", flat=True).get(pk=history.pk)).label
-        raise NotAllowed(f"This push is {state}: it cannot be {verb} any more.")
+        text = _("This push is %(state)s: it cannot be %(verb)s any more.")
+        raise NotAllowed(text % {"state": state, "verb": verb})
 
 
 def _back_to_draft(history: PushHistory) -> None:

@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from ..conf import alias, push_settings
 from ..exceptions import DjangoPushError, LockedSecret
 from ..messages import Account
@@ -67,9 +69,9 @@ def _account(batch: PushBatch) -> Account:
         public = {"network": batch.network, "device_type": batch.device_type}
         return Account(provider=redirect or batch.provider, public=public)
     if credential is None:
-        raise Unusable("The credential was deleted. Resume after adding one.")
+        raise Unusable(_("The credential was deleted. Resume after adding one."))
     if not credential.is_active:
-        raise Unusable("The credential is switched off. Switch it on and resume.")
+        raise Unusable(_("The credential is switched off. Switch it on and resume."))
     try:
         return credential.account()
     except LockedSecret as error:

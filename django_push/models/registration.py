@@ -16,6 +16,7 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, models, transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from ..exceptions import InvalidRegistration
 from ..messages import DEVICE_TYPES
@@ -208,7 +209,8 @@ def _check_device_type(device_type: str, provider: str) -> tuple[str, str]:
     device_type = device_type.lower()
     if device_type not in DEVICE_TYPES:
         raise InvalidRegistration(
-            f"Unknown platform {device_type!r}. Known are: {', '.join(DEVICE_TYPES)}.",
+            _("Unknown platform “%(name)s”. Known are: %(known)s.")
+            % {"name": device_type, "known": ", ".join(DEVICE_TYPES)},
             code="unknown_platform",
             field="device_type",
         )
@@ -231,7 +233,7 @@ def _with_kind(address: str, details: dict[str, Any]) -> str:
 def _check_address(provider: str, address: str) -> str:
     if not isinstance(address, str) or not address or len(address) > 4096:
         raise InvalidRegistration(
-            "The device token must be a text of 1 to 4,096 characters.",
+            _("The device token must be a text of 1 to 4,096 characters."),
             code="invalid_token",
             field="address",
         )
@@ -244,6 +246,8 @@ def _check_address(provider: str, address: str) -> str:
 def check_channel(name: object) -> str:
     if not isinstance(name, str) or not name or len(name) > 191:
         raise InvalidRegistration(
-            "A channel is a text of 1 to 191 characters.", code="invalid_channel", field="channels"
+            _("A channel is a text of 1 to 191 characters."),
+            code="invalid_channel",
+            field="channels",
         )
     return name
