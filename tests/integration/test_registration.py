@@ -6,13 +6,15 @@ import threading
 from datetime import timedelta
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth import get_user_model
 from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from django_push.exceptions import InvalidRegistration
 from django_push.models import Application, Installation, Owner
+
+User = get_user_model()
 
 
 def proved(user_key: str) -> Owner:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth import get_user_model
 from rest_framework.test import APIClient
 
 from django_push.models import ApiKey, Installation
 
 from .conftest import TOKEN, basic, bearer, refused, rows
+
+User = get_user_model()
 
 REGISTER = "/push/hall/register-device"
 SEND = "/push/api/notifications"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth import get_user_model
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -13,6 +13,8 @@ from django.utils import timezone
 from django_push.models import Installation, Role
 
 from .conftest import TOKEN, refused, rows
+
+User = get_user_model()
 
 ADDRESS = "/push/api/installations/"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth import get_user_model
 from rest_framework.test import APIClient
 
 from django_push import delivery
@@ -21,6 +21,8 @@ from django_push.providers import locmem
 from django_push.worker import Worker
 
 from .conftest import bearer, refused, rows
+
+User = get_user_model()
 
 SEND = "/push/api/notifications/"
 COUNT = "/push/api/audience/count"

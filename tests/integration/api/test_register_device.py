@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth import get_user_model
 from rest_framework.test import APIClient
 
 from django_push.models import ApiKey, Application, Installation
 
 from .conftest import TOKEN, basic, bearer, refused, rows
+
+User = get_user_model()
 
 REGISTER = "/push/hall/register-device"
 UNREGISTER = "/push/hall/unregister-device"
