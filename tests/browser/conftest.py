@@ -7,8 +7,8 @@ the test, and Django would refuse its ORM there.
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Callable, Iterator
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +34,6 @@ ARGUMENTS = [
 ]
 ROOT = Path(__file__).resolve().parent.parent.parent
 PICTURES = ROOT / "artifacts" / "console"
-AXE = ROOT / ".cache" / "axe"
-AXE_VERSION = "4.14.1"
 
 PHONE, DESKTOP = (390, 844), (1440, 900)
 
@@ -50,13 +48,8 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def axe() -> str:
-    """The source of axe-core; from npm, once."""
-    source = AXE / "node_modules" / "axe-core" / "axe.min.js"
-    if not source.exists():
-        AXE.mkdir(parents=True, exist_ok=True)
-        command = ["npm", "install", "--silent", "--prefix", str(AXE), f"axe-core@{AXE_VERSION}"]
-        subprocess.run(command, check=True)
-    return source.read_text()
+    """The source of axe-core, which comes inside a Python package: no npm is needed."""
+    return (files("axe_playwright_python") / "axe.min.js").read_text()
 
 
 @pytest.fixture(scope="session")
