@@ -26,7 +26,16 @@ from .models import Application, Credential, IdempotencyKey, Installation, Notif
 from .providers.base import get_provider_class
 from .signals import pre_submit, push_submitted
 
-__all__ = ["AudienceCount", "PayloadSize", "check", "count", "payload_sizes", "push", "submit"]
+__all__ = [
+    "AudienceCount",
+    "PayloadSize",
+    "check",
+    "content_digest",
+    "count",
+    "payload_sizes",
+    "push",
+    "submit",
+]
 
 logger = logging.getLogger("django_push.submission")
 
@@ -267,7 +276,7 @@ def _find(notification: Notification, key: str) -> PushHistory | None:
         .filter(
             application=notification.application,
             key=key,
-            body_hash=_digest(notification),
+            body_hash=content_digest(notification),
             expires_at__gt=clock(alias()).now(),
         )
         .first()
@@ -279,7 +288,7 @@ def _remember(notification: Notification, key: str, seconds: int | None) -> Idem
     """Take the key, without a push; or find it, with the push that it stands for."""
     now = clock(alias()).now()
     lifetime = timedelta(seconds=push_settings.IDEMPOTENCY_SECONDS if seconds is None else seconds)
-    digest = _digest(notification)
+    digest = content_digest(notification)
     keys = IdempotencyKey.objects.using(alias())
     identity = {"application": notification.application, "key": key}
     fresh = {"body_hash": digest, "expires_at": now + lifetime, "history": None}
@@ -298,7 +307,7 @@ def _remember(notification: Notification, key: str, seconds: int | None) -> Idem
     return known
 
 
-def _digest(notification: Notification) -> str:
+def content_digest(notification: Notification) -> str:
     """SHA-256 of what is sent, in a canonical form."""
     body = {
         name: getattr(notification, name)
