@@ -147,6 +147,8 @@ class Account:
 
 
 _LOCALE = re.compile(r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$")
+MAX_BADGE = 1_000_000
+"""No icon shows more, and the column must not overflow."""
 _TEXT_FIELDS = ("title", "subtitle", "body")
 
 
@@ -260,8 +262,10 @@ class Message:
     def _check_values(self) -> None:
         if self.badge is not None and self.badge_increment:
             raise InvalidPush(_("Give badge or badge_increment, not both."), field="badge")
-        if self.badge is not None and self.badge < 0:
-            raise InvalidPush(_("A badge is 0 or more."), field="badge")
+        for name, number in (("badge", self.badge), ("badge_increment", self.badge_increment)):
+            if number is not None and not 0 <= number <= MAX_BADGE:
+                text = _("%(name)s must be 0 to %(limit)d.")
+                raise InvalidPush(text % {"name": name, "limit": MAX_BADGE}, field=name)
         if len(self.collapse_id.encode()) > 64:
             raise InvalidPush(_("A collapse id is at most 64 bytes long."), field="collapse_id")
         for tag, texts in self.texts.items():

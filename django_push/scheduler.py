@@ -39,7 +39,7 @@ def has_work() -> bool:
 def _finish_left_over() -> None:
     """A worker may die between its last settle and the push's end."""
     ended = PushHistory.objects.using(alias()).filter(
-        state__in=[State.SENDING, State.CANCELLED, State.FAILED],
+        state__in=[State.SENDING, State.PAUSED, State.CANCELLED, State.FAILED],
         planned_at__isnull=False,
         open_batches=0,
         finished_at=None,

@@ -6,11 +6,11 @@ import hashlib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import orjson
-from django.db import IntegrityError, transaction
+from django.db import DatabaseError, IntegrityError, transaction
 from django.db.models import Count
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 from .audience import Audience, compile_audience
 from .conf import alias, push_settings
 from .delivery import clock, open_push
+from .delivery.opening import filled_in
 from .delivery.partition import Traits, choose, sorted_credentials
 from .delivery.planning import plan_small
 from .exceptions import IdempotencyConflict, InvalidPush, NoCredentials, NotAllowed
@@ -60,26 +61,40 @@ def submit(
     notification was sent already, ``IdempotencyConflict`` when the key stands for another push.
     Nothing is written then.
     """
+    _check_json(notification)
     if idempotency_key:
         known = _find(notification, idempotency_key)
         if known is not None:
             return known  # also when what it asked for could not be sent any more today
     check(notification)
-    with transaction.atomic(using=alias()):
-        remembered = None
-        if idempotency_key:
-            remembered = _remember(notification, idempotency_key, idempotency_seconds)
-            if remembered.history is not None:
-                return remembered.history
-        _take(notification)
-        pre_submit.send(sender=Notification, notification=notification)
-        history = open_push(notification, _due(notification), source=source, by=by)
-        plan_small(history)
-        if remembered is not None:
-            remembered.history = history
-            remembered.save(update_fields=["history"])
-        push_submitted.send_robust(sender=PushHistory, history=history)
-        _enqueue()
+    unsaved = notification.pk is None
+    try:
+        with transaction.atomic(using=alias()):
+            remembered = None
+            if idempotency_key:
+                remembered = _remember(notification, idempotency_key, idempotency_seconds)
+                if remembered.history is not None:
+                    return remembered.history
+            history = _open(notification, by, source)
+            if remembered is not None:
+                remembered.history = history
+                remembered.save(update_fields=["history"])
+    except BaseException:
+        if unsaved:
+            notification.pk = None  # rolled back: it may be submitted again
+        raise
+    return history
+
+
+def _open(notification: Notification, by: str, source: str) -> PushHistory:
+    """The part of submit that writes."""
+    _take(notification)
+    pre_submit.send(sender=Notification, notification=notification)
+    history = open_push(notification, notification.send_at, source=source, by=by)
+    plan_small(history)
+    if push_submitted.has_listeners(PushHistory):
+        _announce(history)
+    _enqueue()
     return history
 
 
@@ -117,7 +132,7 @@ def push(  # noqa: PLR0913  (keyword-only: the everyday call, in one line)
 
 def check(notification: Notification) -> None:
     """Raise what :func:`submit` would raise for the content; write nothing."""
-    message = notification.message()
+    message = filled_in(notification.message(), notification.variables)
     if message.push_type == PushType.ALERT and message.says_nothing:
         raise InvalidPush(
             _("The message is empty: give it a title, a text or data."),
@@ -140,6 +155,7 @@ def check(notification: Notification) -> None:
         raise InvalidPush(
             _("It would expire before it is sent."), code="expired", field="expires_at"
         )
+    _check_json(notification)
     payload_sizes(notification.application, message, enforce=True)
 
 
@@ -334,17 +350,26 @@ def _take(notification: Notification) -> None:
     notification.status = status
 
 
-def _due(notification: Notification) -> datetime | None:
-    """The moment to send at. A message that was taken back and is sent again for the same moment
-    gets the next microsecond: a moment stands for one sending only."""
-    due = notification.send_at
-    if due is None:
-        return None
-    near = notification.pushes.filter(due_at__range=(due, due + timedelta(milliseconds=1)))
-    taken = set(near.values_list("due_at", flat=True))
-    while due in taken:
-        due += timedelta(microseconds=1)
-    return due
+def _announce(history: PushHistory) -> None:
+    """Tell the receivers; one whose query fails must not undo the push that it was told of."""
+    try:
+        with transaction.atomic(using=alias()):
+            push_submitted.send_robust(sender=PushHistory, history=history)
+            if transaction.get_connection(alias()).needs_rollback:
+                raise DatabaseError("a receiver's query failed")
+    except DatabaseError:
+        logger.exception("What the receivers of push_submitted wrote is undone; the push stands")
+
+
+def _check_json(notification: Notification) -> None:
+    """Refuse what no database and no provider takes: NUL, surrogates, numbers beyond 64 bits."""
+    try:
+        text = orjson.dumps([notification.content, notification.overrides, notification.audience])
+    except TypeError as error:
+        message = _("The message cannot be written as JSON: %(why)s.") % {"why": error}
+        raise InvalidPush(message, code="wrong_type") from None
+    if b"\\u0000" in text:
+        raise InvalidPush(_("The message holds a NUL character."), code="wrong_type")
 
 
 def _enqueue() -> None:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from typing import Any
 
-from django.db import DatabaseError, close_old_connections
+from django.db import InterfaceError, InternalError, OperationalError, close_old_connections
 
 from .conf import alias
 from .delivery import (
@@ -29,10 +30,15 @@ __all__ = ["Worker", "wake"]
 
 logger = logging.getLogger("django_push.worker")
 
+PASSING = (OperationalError, InterfaceError, InternalError)
+"""The database is away, or chose us in a deadlock: try again. A row that it will never take
+(IntegrityError, DataError) is no reason to: the same statement fails for ever."""
 POLL = 0.25
 """Seconds between two looks for work that nobody told of."""
 TICK = 1.0
 """Seconds between two calls of the scheduler."""
+PLANS = 8
+"""Pushes planned in turn: a long one must not keep the others waiting."""
 PLAN = 0.05
 """Seconds until the next batches are planned for other workers, while this one has enough."""
 BUSY = 0.02
@@ -45,7 +51,7 @@ class Worker:
     def __init__(self, *, listen: bool = True) -> None:
         self.name = worker_name()
         self.sender = Sender(self.name)
-        self.plan: Plan | None = None
+        self.plans: deque[Plan] = deque()
         self.stopping = False
         self._look_at = self._tick_at = self._plan_at = 0.0
         self._told = True
@@ -60,7 +66,7 @@ class Worker:
         while not self.stopping:
             try:
                 self.step()
-            except DatabaseError:
+            except PASSING:
                 # The ledger in memory is whole; what was not written is written next time.
                 logger.exception("The database did not answer; trying again")
                 close_old_connections()
@@ -90,14 +96,14 @@ class Worker:
             if self._ear is not None:
                 self._ear.open()
         found = self._find(now) if self._should_look(now) else False
-        if self.plan and not found and (self.sender.wants_more() or now >= self._plan_at):
+        if self.plans and not found and (self.sender.wants_more() or now >= self._plan_at):
             self._plan(now)
         self.sender.step(0.0 if self._should_look(now) else BUSY if self.is_busy else POLL)
         return found
 
     @property
     def is_busy(self) -> bool:
-        return bool(self.sender.runs) or self.plan is not None
+        return bool(self.sender.runs or self.plans)
 
     def stop(self, *_: Any) -> None:
         """Finish what is in flight, give back the rest. A signal handler may call it."""
@@ -111,9 +117,8 @@ class Worker:
         self.sender.close(timeout=10.0)
 
     def _release_plan(self) -> None:
-        if self.plan is not None:
-            self.plan.release()
-            self.plan = None
+        while self.plans:
+            self.plans.pop().release()
 
     def _should_look(self, now: float) -> bool:
         return self._told or (self._more and self.sender.wants_more()) or now >= self._look_at
@@ -121,9 +126,10 @@ class Worker:
     def _find(self, now: float) -> bool:
         """Look for a plan and for batches; whether there was a batch."""
         told, self._told, self._look_at = self._told, False, now + POLL
-        if self.plan is None:
-            self.plan = claim_plan(self.name)
-        if self.plan is not None and self.plan.is_new:
+        if len(self.plans) < PLANS and (plan := claim_plan(self.name)):
+            # a plan of ours whose lease ran out while this process stood still comes back anew
+            others = (p for p in self.plans if p.history.pk != plan.history.pk)
+            self.plans = deque([plan, *others])
             self._plan(now)
         if not self.sender.wants_more(told=told):
             return False
@@ -135,11 +141,11 @@ class Worker:
 
     def _plan(self, now: float) -> None:
         """Plan the next batches; they are due, so look for them."""
-        assert self.plan is not None
-        plan, self._plan_at, self._more = self.plan, now + PLAN, True
+        plan, self._plan_at, self._more = self.plans[0], now + PLAN, True
+        self.plans.rotate(-1)
         try:
             more = plan.step()
-        except DatabaseError:
+        except PASSING:
             raise
         except Exception as error:
             # A push that cannot be planned must not take the worker down with it, again and again.
@@ -147,7 +153,7 @@ class Worker:
             fail_push(plan.history, f"{type(error).__name__}: {error}")
             more = False
         if not more:
-            self.plan = None
+            self.plans.remove(plan)
             finish(plan.history.pk)  # nobody to send to, or sent before the plan was through
 
     def _hear(self) -> None:

@@ -33,8 +33,10 @@ def claim(owner: str) -> list[PushBatch]:
         due = batches().filter(claim_at__isnull=False, not_before__lte=now).order_by("claim_at")
         if skip_locked:
             due = due.select_for_update(skip_locked=True)
-        wanted = _within_reason(due.values_list("pk", "size", "history_id", "rate")[:MOST])
-        allowed = [pk for pk, size, push, rate in wanted if _slot(pk, size, push, rate, now)]
+        wanted = _within_reason(
+            due.values_list("pk", "size", "history_id", "rate", "crashes")[:MOST]
+        )
+        allowed = [pk for pk, size, push, rate, _ in wanted if _slot(pk, size, push, rate, now)]
         if not allowed:
             return []
         batches().filter(pk__in=allowed, claim_at__isnull=False).update(
@@ -48,16 +50,22 @@ def claim(owner: str) -> list[PushBatch]:
 
 
 def _within_reason(
-    rows: Iterable[tuple[int, int, int, int | None]],
-) -> list[tuple[int, int, int, int | None]]:
-    """The first rows that together have at most :data:`DEVICES`, and at least one."""
+    rows: Iterable[tuple[int, int, int, int | None, int]],
+) -> list[tuple[int, int, int, int | None, int]]:
+    """The first rows that together have at most :data:`DEVICES`, and at least one.
+
+    A batch at which a worker died goes alone: it must not take others down with it again.
+    """
     total = 0
-    wanted: list[tuple[int, int, int, int | None]] = []
+    wanted: list[tuple[int, int, int, int | None, int]] = []
     for row in rows:
         total += row[1]
-        if wanted and total > DEVICES:
+        suspicious = row[4] > 0
+        if wanted and (total > DEVICES or suspicious):
             break
         wanted.append(row)
+        if suspicious:
+            break
     return wanted
 
 
@@ -92,16 +100,15 @@ def expire_leases() -> int:
 
 def free_stranded() -> int:
     """Queue batches that a resume missed, since their worker was just letting go of them."""
-    stranded = batches().filter(
-        history__state=State.SENDING,
-        claim_at=None,
-        lease_owner="",
-        pause_reason="",
-        settled_at=None,
-    )
+    missed = Q(history__state__in=[State.SENDING, State.FAILED], pause_reason="")
+    over = Q(history__state=State.CANCELLED, history__finished_at=None)
+    stranded = batches().filter(missed | over, claim_at=None, lease_owner="", settled_at=None)
     pks = list(stranded.values_list("pk", flat=True)[:100])
+    now = clock(alias()).now()
     return (
-        batches().filter(pk__in=pks, claim_at=None, lease_owner="").update(claim_at=F("turn_at"))
+        batches()
+        .filter(pk__in=pks, claim_at=None, lease_owner="")
+        .update(claim_at=F("turn_at"), not_before=now, pause_reason="")
         if pks
         else 0
     )

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.utils.translation import gettext as _
 
 from ..conf import alias
 from ..exceptions import NotAllowed
-from ..models import Notification, PushHistory, State
+from ..models import Notification, PushBatch, PushHistory, State
 from .clock import clock
-from .rows import batches, histories
+from .partition import Traits, choose, sorted_credentials
+from .rows import batches, histories, installations
 from .settling import finish
 
 __all__ = ["cancel", "pause", "resume"]
@@ -24,6 +25,7 @@ def cancel(history: PushHistory, by: str = "") -> None:
     """
     now = clock(alias()).now()
     with transaction.atomic(using=alias()):
+        unsent = _under_way(history, State.SCHEDULED).update(detail="")
         changed = _under_way(history, State.SCHEDULED, State.SENDING, State.PAUSED).update(
             state=State.CANCELLED,
             detail=f"Stopped by {by}." if by else "Stopped.",
@@ -34,8 +36,9 @@ def cancel(history: PushHistory, by: str = "") -> None:
         _require(changed, history, _("stopped"))
         # A worker claims what is left and marks it, which costs no sending.
         waiting = batches().filter(history=history, settled_at=None, lease_owner="")
-        waiting.update(claim_at=F("turn_at"), not_before=now, pause_reason="")
-        _back_to_draft(history)
+        waiting.update(claim_at=F("turn_at"), not_before=now, pause_reason="", rate=None)
+        if unsent:
+            _back_to_draft(history)
     finish(history.pk)
     history.refresh_from_db()
 
@@ -63,9 +66,27 @@ def resume(history: PushHistory, by: str = "") -> None:
     with transaction.atomic(using=alias()):
         changed = _under_way(history, State.PAUSED).update(state=State.SENDING, detail="")
         held = batches().filter(history=history, settled_at=None, lease_owner="", claim_at=None)
+        _rehome(history, held)
         freed = held.update(claim_at=F("turn_at"), not_before=now, pause_reason="", crashes=0)
         _require(changed or freed, history, _("resumed"))
     history.refresh_from_db()
+
+
+def _rehome(history: PushHistory, held: QuerySet[PushBatch]) -> None:
+    """Batches whose credential was deleted or switched off go to the one that serves them now."""
+    without = held.filter(Q(credential=None) | Q(credential__is_active=False))
+    candidates = sorted_credentials(history.application)
+    for batch in without.only("first_id", "last_id", "network", "device_type"):
+        devices = installations().filter(
+            pk__range=(batch.first_id, batch.last_id),
+            application=history.application_id,
+            provider=batch.network,
+            device_type=batch.device_type,
+        )
+        traits = devices.values_list(*Traits._fields).first()
+        chosen = choose(candidates, Traits(*traits)) if traits else None
+        if chosen is not None:
+            batches().filter(pk=batch.pk).update(credential=chosen.pk, provider=chosen.provider)
 
 
 def _under_way(history: PushHistory, *states: State) -> QuerySet[PushHistory]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -23,7 +24,7 @@ def open_push(
     UNIQUE(notification, due_at) refuses a second one for the same moment.
     """
     now = clock(alias()).now()
-    due = due_at or now
+    due = _free_moment(notification, due_at) if due_at else now
     content = freeze(notification, due)
     history = PushHistory(
         application=notification.application,
@@ -41,12 +42,22 @@ def open_push(
     return history
 
 
+def _free_moment(notification: Notification, due: datetime) -> datetime:
+    """A schedule that was stopped may be sent again for the same moment: a microsecond later."""
+    stopped = PushHistory.objects.using(alias()).filter(
+        notification=notification, state=State.CANCELLED
+    )
+    while stopped.filter(due_at=due).exists():
+        due += timedelta(microseconds=1)
+    return due
+
+
 def freeze(notification: Notification, due: datetime) -> dict[str, Any]:
     """What deliver, retries and reports read, whatever becomes of the notification.
 
     Raises :class:`~django_push.exceptions.InvalidPush`.
     """
-    message = _filled_in(notification.message(), notification.variables)
+    message = filled_in(notification.message(), notification.variables)
     return {
         "message": message.to_content(),
         "audience": Audience.from_json(notification.audience).to_json(),
@@ -54,10 +65,10 @@ def freeze(notification: Notification, due: datetime) -> dict[str, Any]:
     }
 
 
-def _filled_in(message: Message, variables: dict[str, Any]) -> Message:
-    if not variables and "{{" not in f"{message.title}{message.subtitle}{message.body}":
+def filled_in(message: Message, variables: dict[str, Any]) -> Message:
+    content = copy.deepcopy(message.to_content())
+    if not variables and "{{" not in str(content):
         return message
-    content = message.to_content()
     for texts in (content, *content.get("texts", {}).values()):
         for name in ("title", "subtitle", "body"):
             if texts.get(name):

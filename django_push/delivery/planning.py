@@ -12,12 +12,22 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import transaction
-from django.db.models import F, Max, Q, QuerySet
+from django.db import IntegrityError, transaction
+from django.db.models import Case, F, Max, PositiveIntegerField, Q, QuerySet, Value, When
+from django.db.models.functions import Coalesce
 
 from ..audience import Audience, compile_audience
 from ..conf import alias, push_settings
-from ..models import Application, Installation, Notification, PushBatch, PushHistory, State
+from ..messages import MAX_BADGE
+from ..models import (
+    Application,
+    Credential,
+    Installation,
+    Notification,
+    PushBatch,
+    PushHistory,
+    State,
+)
 from .clock import clock
 from .ledger import Mark, pack_ids, unpack_ids
 from .partition import (
@@ -49,7 +59,10 @@ def claim_plan(owner: str) -> Plan | None:
     due = histories().filter(free, plan_after__lte=now, planned_at=None)
     for pk in due.order_by("plan_after", "pk").values_list("pk", flat=True)[:4]:
         taken = due.filter(pk=pk).update(
-            plan_owner=owner, plan_until=now + _lease(), plan_started_at=now
+            plan_owner=owner,
+            plan_until=now + _lease(),
+            # Who takes a plan over keeps its moment: "of this user since" is compared with it.
+            plan_started_at=Coalesce("plan_started_at", Value(now)),
         )
         if taken:
             history = histories().select_related("application").get(pk=pk)
@@ -125,7 +138,12 @@ class Plan:
         while len(planned) < wanted and cursor.part < len(cursor.parts):
             planned += self._read(cursor, wanted - len(planned))
         over = cursor.part >= len(cursor.parts)
-        if not self._write(cursor, planned, over):
+        try:
+            written = self._write(cursor, planned, over)
+        except IntegrityError:
+            _forget_deleted(planned)
+            written = self._write(cursor, planned, over)
+        if not written:
             return False
         self._cursor = cursor
         return not over
@@ -189,7 +207,7 @@ class Plan:
             cursor.part, cursor.after, cursor.window = cursor.part + 1, 0, 0
         else:
             cursor.after = ends
-            cursor.window = max(cursor.window, limit) * (4 if len(ids) < limit // 8 else 1)
+            cursor.window = max(cursor.window, limit) * (4 if len(ids) <= limit // 8 else 1)
 
     def rows(self, part: Part) -> QuerySet[Installation]:
         """The audience within a part. ``is_active`` is left to deliver: no index serves it."""
@@ -215,6 +233,18 @@ class Plan:
         return True
 
 
+def _forget_deleted(planned: Sequence[PushBatch]) -> None:
+    """A credential was deleted while its devices were planned: their batches will be paused."""
+    wanted = [batch.credential_id for batch in planned if batch.credential_id]
+    known = set(
+        Credential.objects.using(alias()).filter(pk__in=wanted).values_list("pk", flat=True)
+    )
+    for batch in planned:
+        batch.pk = None
+        if batch.credential_id not in known:
+            batch.credential_id = None
+
+
 def count_badges(history: PushHistory, ids: Sequence[int]) -> None:
     """Move the badges that the server keeps.
 
@@ -222,7 +252,9 @@ def count_badges(history: PushHistory, ids: Sequence[int]) -> None:
     """
     message = history.content["message"]
     if message.get("badge_increment"):
-        value: Any = F("badge") + message["badge_increment"]
+        # A client may have registered any number: one at the column's end must not stop a plan.
+        counted = When(badge__lt=MAX_BADGE, then=F("badge") + message["badge_increment"])
+        value: Any = Case(counted, default=F("badge"), output_field=PositiveIntegerField())
     elif message.get("badge") is not None:
         value = message["badge"]
     else:
@@ -244,6 +276,11 @@ def new_batch(
     history: PushHistory, part: Part, ids: Sequence[int], seq: int, not_before: datetime
 ) -> PushBatch:
     """An unsaved batch. One that no credential can send is settled from the start."""
+    size = min(push_settings.BATCH_SIZE, history.rate or push_settings.BATCH_SIZE)
+    # A rated push is due batch by batch: thousands that wait for their slot would stand in
+    # everybody's way at the head of the queue.
+    pace = timedelta(seconds=seq * size / history.rate) if history.rate else AGEING * seq
+    due = not_before + pace if history.rate else not_before
     batch = PushBatch(
         history=history,
         seq=seq,
@@ -257,9 +294,9 @@ def new_batch(
         first_id=ids[0],
         last_id=ids[-1],
         rate=history.rate,
-        not_before=not_before,
-        turn_at=not_before + AGEING * seq,
-        claim_at=not_before + AGEING * seq,
+        not_before=due,
+        turn_at=not_before + pace,
+        claim_at=not_before + pace,
         devices=len(ids),
     )
     if not part.provider:
@@ -290,7 +327,7 @@ def plan_small(history: PushHistory) -> bool:
     for pk, device_type, *traits in found:
         part = part_for(candidates, device_type, Traits(*traits))
         grouped.setdefault(part, []).append(pk)
-    now = history.due_at
+    now = clock(alias()).now()
     planned = [
         new_batch(history, part, ids, seq, now) for seq, (part, ids) in enumerate(grouped.items())
     ]

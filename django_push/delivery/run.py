@@ -59,6 +59,8 @@ class Run:
         """The last answer of devices whose outcome is still open, by position."""
         self.lease_ends = lease_ends
         self.checkpoint_at = time.monotonic()
+        self.is_proven = False
+        """A checkpoint was written since this claim: it kills no worker."""
         self.stopped: State | None = None
         """Why no more is sent: the push was cancelled or paused."""
         self.lost = False

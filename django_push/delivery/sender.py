@@ -67,6 +67,8 @@ class Sender:
 
         A slow provider's lane may hold a few batches; it must not keep the others idle.
         """
+        if any(run.batch.crashes > 1 and not run.is_proven for run in self.runs.values()):
+            return False  # a worker died at it: it goes alone until its first checkpoint
         waiting = [len(lane.waiting) for lane in self._lanes.values()]
         return sum(waiting) < AHEAD or ((told or 0 in waiting) and sum(waiting) < MOST_AHEAD)
 
@@ -172,7 +174,9 @@ class Sender:
     def _lane(self, batch: PushBatch) -> Lane:
         key = lane_key(batch)
         if key in self._lanes and self._lanes[key].is_refused:
-            self._lanes.pop(key).channel.close()
+            refused = self._lanes.pop(key)
+            refused.channel.close()
+            refused.collect(self.runs)  # what was in flight comes back as unknown, now or never
         if key not in self._lanes:
             self._lanes[key] = open_lane(batch, self.selector)
         return self._lanes[key]

@@ -39,16 +39,20 @@ SEEN_SINCE = timedelta(hours=1)
 
 def checkpoint(run: Run, owner: str) -> None:
     """Write what has come in since the last one; marks the run lost when the lease is."""
+    if run.lost:
+        return  # this very worker may hold the batch again, in a newer run
     now = clock(alias()).now()
     changes = {
         "outcomes": bytes(run.outcomes),
         "crashes": 0,
         "lease_until": now + timedelta(seconds=push_settings.LEASE_SECONDS),
+        "skipped_reasons": ledger.skipped_reasons(run.outcomes),
         **ledger.count(run.outcomes),
     }
     with transaction.atomic(using=alias()) if run.failures else nullcontext():
         _write(run, owner, changes)
     run.unwritten, run.checkpoint_at, run.failures = 0, time.monotonic(), []
+    run.is_proven = True
     tell(run)
 
 
@@ -119,7 +123,7 @@ def pause_credential(history: PushHistory, credential: Credential | None, reason
     """Pause what is left of one credential in one push; the other credentials go on."""
     batches().filter(
         history=history, credential=credential, settled_at=None, lease_owner=""
-    ).update(claim_at=None, pause_reason=reason[:191])
+    ).exclude(history__state=State.CANCELLED).update(claim_at=None, pause_reason=reason[:191])
     if credential is not None:
         Credential.objects.using(alias()).filter(pk=credential.pk).update(
             check_result=Credential.Check.REFUSED, check_detail=reason, checked_at=timezone.now()
@@ -181,14 +185,19 @@ def _record(run: Run, written: Iterable[Failure], gone: set[int]) -> None:
                 credential_id=run.batch.credential_id,
                 provider=run.batch.provider,
                 status=failure.result.status.value,
-                reason=failure.result.reason[:191],
-                detail=failure.result.detail[:2000],
+                reason=_storable(failure.result.reason)[:191],
+                detail=_storable(failure.result.detail)[:2000],
                 switched_off=failure.installation in gone,
             )
             for failure in written
         ],
         ignore_conflicts=True,
     )
+
+
+def _storable(words: str) -> str:
+    """What a vendor said, without what no database takes: NUL, halves of surrogate pairs."""
+    return words.replace("\x00", "").encode(errors="replace").decode()
 
 
 def _judge(run: Run) -> None:
@@ -244,7 +253,7 @@ def _total(history: PushHistory) -> None:
         history.started_at = history.started_at or history.finished_at
     history.per_type = rows.per_type()
     history.reasons = failures_by_reason(history)
-    if history.state == State.SENDING:
+    if history.state in {State.SENDING, State.PAUSED}:  # paused when the last answer was on its way
         history.state = State.DONE if history.devices else State.NOBODY
     history.save(using=alias())
     _accepted(rows)

@@ -176,9 +176,9 @@ def test_a_token_that_changed_meanwhile_is_not_switched_off(application, device,
 
 def test_inactive_and_deleted_devices_are_left_out_with_a_reason(application, devices, worker):
     history = broadcast(application)
-    while worker.plan is not None or not PushBatch.objects.exists():
+    while worker.plans or not PushBatch.objects.exists():
         worker._find(time.monotonic())
-        if worker.plan:
+        if worker.plans:
             worker._plan(time.monotonic())
     for run in list(worker.sender.runs.values()):
         run.released = True
@@ -211,7 +211,7 @@ def test_a_worker_that_died_loses_nothing(application, devices, worker, settings
     dead = Worker(listen=False)
     while not dead.sender.runs:
         dead._find(time.monotonic())
-        if dead.plan and not dead.sender.runs:
+        if dead.plans and not dead.sender.runs:
             dead._plan(time.monotonic())
     # It dies here: nothing is released, the leases run out.
     PushBatch.objects.exclude(lease_owner="").update(lease_until=timezone.now() - timedelta(1))
@@ -348,7 +348,7 @@ def test_a_claim_takes_the_oldest_first_and_small_pushes_do_not_wait(application
     broadcast(application)
     for _ in range(4):
         worker._find(time.monotonic())
-        if worker.plan:
+        if worker.plans:
             worker._plan(time.monotonic())
     worker.sender.release(0.1)
     small = push(application, audience={"installations": [devices[3].public_id]}, title="One")
