@@ -5,8 +5,9 @@ from __future__ import annotations
 from django.db.models import Q
 from django.utils import timezone
 
+from .clock import clock
 from .conf import alias
-from .delivery import clock, expire_leases, finish, free_stranded
+from .delivery import expire_leases, finish, free_stranded
 from .models import IdempotencyKey, PushBatch, PushHistory, State
 
 __all__ = ["tick"]

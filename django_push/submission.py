@@ -16,8 +16,9 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from .audience import Audience, compile_audience
+from .clock import clock
 from .conf import alias, push_settings
-from .delivery import clock, open_push
+from .delivery import finish, open_push
 from .delivery.opening import filled_in
 from .delivery.partition import Traits, choose, sorted_credentials
 from .delivery.planning import plan_small
@@ -40,6 +41,7 @@ __all__ = [
 
 logger = logging.getLogger("django_push.submission")
 
+_JSON = ("content", "overrides", "texts", "variables", "audience")
 _EDITABLE = (Notification.Status.DRAFT, Notification.Status.REQUESTED)
 
 
@@ -70,20 +72,27 @@ def submit(
     unsaved = notification.pk is None
     try:
         with transaction.atomic(using=alias()):
-            remembered = None
-            if idempotency_key:
-                remembered = _remember(notification, idempotency_key, idempotency_seconds)
-                if remembered.history is not None:
-                    return remembered.history
-            history = _open(notification, by, source)
-            if remembered is not None:
-                remembered.history = history
-                remembered.save(update_fields=["history"])
+            history = _submit_once(notification, idempotency_key, idempotency_seconds, by, source)
     except BaseException:
         if unsaved:
             notification.pk = None  # rolled back: it may be submitted again
         raise
+    if history.planned_at is not None and not history.open_batches and finish(history.pk):
+        history.refresh_from_db()  # nobody to send to
     return history
+
+
+def _submit_once(
+    notification: Notification, key: str, seconds: int | None, by: str, source: str
+) -> PushHistory:
+    """The push of this key: a new one, or the one that it stands for already."""
+    if not key:
+        return _open(notification, by, source)
+    remembered = _remember(notification, key, seconds)
+    if remembered.history is None:
+        remembered.history = _open(notification, by, source)
+        remembered.save(update_fields=["history"])
+    return remembered.history
 
 
 def _open(notification: Notification, by: str, source: str) -> PushHistory:
@@ -202,7 +211,7 @@ def _accounts(application: Application) -> list[Account]:
     if redirect:
         return [Account(provider=redirect)]
     found: dict[str, Account] = {}
-    for row in Credential.objects.filter(application=application).usable():
+    for row in Credential.objects.using(alias()).filter(application=application).usable():
         found.setdefault(
             row.provider,
             Account(
@@ -364,7 +373,7 @@ def _announce(history: PushHistory) -> None:
 def _check_json(notification: Notification) -> None:
     """Refuse what no database and no provider takes: NUL, surrogates, numbers beyond 64 bits."""
     try:
-        text = orjson.dumps([notification.content, notification.overrides, notification.audience])
+        text = orjson.dumps([getattr(notification, name) for name in _JSON])
     except TypeError as error:
         message = _("The message cannot be written as JSON: %(why)s.") % {"why": error}
         raise InvalidPush(message, code="wrong_type") from None

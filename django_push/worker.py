@@ -10,10 +10,11 @@ import time
 from collections import deque
 from typing import Any
 
-from django.db import InterfaceError, InternalError, OperationalError, close_old_connections
+from django.db import close_old_connections
 
 from .conf import alias
 from .delivery import (
+    PASSING,
     Plan,
     Sender,
     claim,
@@ -30,9 +31,6 @@ __all__ = ["Worker", "wake"]
 
 logger = logging.getLogger("django_push.worker")
 
-PASSING = (OperationalError, InterfaceError, InternalError)
-"""The database is away, or chose us in a deadlock: try again. A row that it will never take
-(IntegrityError, DataError) is no reason to: the same statement fails for ever."""
 POLL = 0.25
 """Seconds between two looks for work that nobody told of."""
 TICK = 1.0

@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from ..models import Application, ApplicationAccess, Credential
-from .visibility import TabularInline, VisibleAdmin, grant_maker
+from .visibility import TabularInline, VisibleAdmin, grant_maker, keep_manager
 
 __all__ = ["ApplicationAdmin"]
 
@@ -98,6 +98,8 @@ class ApplicationAdmin(VisibleAdmin):
         if open_to_all:
             # The first access that is given takes everybody else's: not that of who gives it.
             grant_maker(request, form.instance)
+        elif not ApplicationAccess.objects.exists():
+            keep_manager(request, form.instance)
 
     @admin.display(description=_("credentials"), ordering="_credentials")
     def credentials_in_use(self, obj: Any) -> SafeString | str:

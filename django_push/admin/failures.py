@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy
 from ..models import DeliveryFailure, PushHistory
 from .paging import CappedPaginator
 from .reasons import explain
-from .visibility import ApplicationFilter, ReadOnly
+from .visibility import ApplicationFilter, ReadOnly, row_id
 from .words import moment, platform, provider_name
 
 __all__ = ["DeliveryFailureAdmin", "failures_csv"]
@@ -46,14 +46,16 @@ class PushFilter(ReasonFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         value = request.GET.get(self.parameter_name, "")
         rows = model_admin.admin_site._registry[PushHistory].get_queryset(request)
-        push = rows.filter(pk=value).first() if value.isdigit() else None
+        pk = row_id(value)
+        push = rows.filter(pk=pk).first() if pk is not None else None
         return [(value, str(push))] if push else []
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any] | None:
         value = self.value()
         if not value:
             return None
-        return queryset.filter(history=int(value)) if value.isdigit() else queryset.none()
+        pk = row_id(value)
+        return queryset.none() if pk is None else queryset.filter(history=pk)
 
 
 @admin.register(DeliveryFailure)

@@ -20,9 +20,15 @@ from .words import PLATFORMS, moment, network_name, pill, platform
 
 __all__ = ["InstallationAdmin", "find_devices"]
 
+SHOWN_OF_TOKEN = 8
+"""Characters."""
+
 
 def find_devices(devices: QuerySet[Installation], term: str) -> QuerySet[Installation]:
     """Devices with this id, of this user, or with this token or beginning of one.
+
+    The beginning is what the pages show of a token, and no more: who may ask for longer ones reads
+    the token letter by letter.
 
     One question after the other, each answered by an index, the beginning of a token last: an OR
     of them all reads the whole table.
@@ -38,7 +44,10 @@ def find_devices(devices: QuerySet[Installation], term: str) -> QuerySet[Install
         found = devices.filter(condition)
         if found.exists():
             return found
-    return devices.filter(address__startswith=re.sub(r"…$", "", term))
+    beginning = re.sub(r"…$", "", term)
+    if len(beginning) > SHOWN_OF_TOKEN:
+        return devices.none()
+    return devices.filter(address__startswith=beginning)
 
 
 class PlatformFilter(admin.SimpleListFilter):
@@ -68,7 +77,7 @@ class InstallationAdmin(VisibleAdmin):
     list_filter = (ApplicationFilter, PlatformFilter, "is_active")
     list_select_related = ("application",)
     search_fields = ("public_id",)
-    search_help_text = gettext_lazy("A user id, a device token or its beginning, or a device's id.")
+    search_help_text = gettext_lazy("A user id, a device token or its first 8 characters, or a device's id.")
     ordering = ("-pk",)
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
@@ -145,7 +154,7 @@ class InstallationAdmin(VisibleAdmin):
 
     @admin.display(description=gettext_lazy("device token"))
     def cut_token(self, obj: Installation) -> str:
-        return f"{obj.address[:8]}…" if obj.address else ""
+        return f"{obj.address[:SHOWN_OF_TOKEN]}…" if obj.address else ""
 
     @admin.display(description=gettext_lazy("platform"), ordering="device_type")
     def kind(self, obj: Installation) -> str:

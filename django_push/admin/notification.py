@@ -178,8 +178,8 @@ class NotificationAdmin(VisibleAdmin):
 
     def _posted(self, request: HttpRequest) -> Any:
         """The form as it is on the page, saved or not."""
-        pk = request.POST.get("draft", "")
-        obj = self.get_object(request, pk) if pk.isdigit() else None
+        pk = row_id(request.POST.get("draft", ""))
+        obj = self.get_object(request, str(pk)) if pk is not None else None
         if obj is not None and not self.has_change_permission(request, obj):
             obj = None
         form_class = self.get_form(request, obj, change=obj is not None)
@@ -210,9 +210,9 @@ class NotificationAdmin(VisibleAdmin):
         """Names of channels, as the person types."""
         if not self._may_compose(request):
             return JsonResponse({"channels": []}, status=403)
-        pk = request.GET.get("application", "")
+        pk = row_id(request.GET.get("application", ""))
         rows = applications(request, self.write_role)
-        application = rows.filter(pk=pk).first() if pk.isdigit() else None
+        application = rows.filter(pk=pk).first() if pk is not None else None
         names = channels_beginning(application, request.GET.get("q", "")) if application else []
         return JsonResponse({"channels": names})
 

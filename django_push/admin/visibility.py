@@ -19,7 +19,20 @@ else:
     ModelAdmin = admin.ModelAdmin
     TabularInline = admin.TabularInline
 
-__all__ = ["ApplicationFilter", "ReadOnly", "TabularInline", "VisibleAdmin", "applications", "may"]
+__all__ = [
+    "ApplicationFilter",
+    "ReadOnly",
+    "TabularInline",
+    "VisibleAdmin",
+    "applications",
+    "grant_maker",
+    "keep_manager",
+    "may",
+    "row_id",
+]
+
+LONGEST_ID = 18
+"""Digits that surely fit into the 64 bits of a primary key."""
 
 
 def applications(request: HttpRequest, role: Role = Role.VIEWER) -> QuerySet[Application]:
@@ -43,6 +56,15 @@ def _ids(request: HttpRequest, role: Role) -> set[int]:
     return known[role]
 
 
+def row_id(value: str) -> int | None:
+    """A primary key in an address or a form; ``None`` for what cannot be one.
+
+    ``str.isdigit`` knows digits that ``int`` does not, and ``int`` refuses very many of them.
+    """
+    fits = value.isascii() and value.isdigit() and len(value) <= LONGEST_ID
+    return int(value) if fits else None
+
+
 class VisibleAdmin(ModelAdmin):
     """An admin whose rows belong to applications, and show to those who work with them."""
 
@@ -54,6 +76,16 @@ class VisibleAdmin(ModelAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         visible = applications(request).values("pk")
         return super().get_queryset(request).filter(**{f"{self.application_path}__in": visible})
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        """Only what the page itself filters by.
+
+        Django lets an address ask any column, such as ``?address__startswith=``: with enough
+        questions that reads what the pages do not show.
+        """
+        own = {getattr(item, "parameter_name", item) for item in self.list_filter}
+        named = lookup.partition("__")[0] in own | {self.date_hierarchy}
+        return named and bool(super().lookup_allowed(lookup, value, request))
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return super().has_view_permission(request, obj) and self._in_role(
@@ -141,7 +173,18 @@ class ApplicationFilter(admin.SimpleListFilter):
         value = self.value()
         if not value:
             return None
-        return queryset.filter(**{self._path: int(value)}) if value.isdigit() else queryset.none()
+        pk = row_id(value)
+        return queryset.none() if pk is None else queryset.filter(**{self._path: pk})
+
+
+def keep_manager(request: HttpRequest, application: Application) -> None:
+    """Undo the removal of the last access of all, which would open everything to all staff.
+
+    Superusers may mean exactly that; nobody else sees applications that they would open so.
+    """
+    user: Any = request.user
+    if not user.is_superuser:
+        ApplicationAccess.objects.create(application=application, user=user, role=Role.MANAGER)
 
 
 def grant_maker(request: HttpRequest, application: Application) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from rest_framework.exceptions import Throttled
 from rest_framework.request import Request
+from rest_framework.settings import api_settings
 from rest_framework.throttling import SimpleRateThrottle
 
 from ..conf import push_settings
@@ -27,6 +28,17 @@ class _Throttle(SimpleRateThrottle):
     def get_rate(self) -> str | None:
         rate: str | None = getattr(push_settings, self.setting)
         return rate
+
+    def get_ident(self, request: Request) -> str:
+        """The caller's network address.
+
+        REST framework takes ``X-Forwarded-For`` as it comes while ``NUM_PROXIES`` is not set:
+        whoever writes another one into each request would never be throttled, and could use up
+        somebody else's tries.
+        """
+        if api_settings.NUM_PROXIES is None:
+            return request.META.get("REMOTE_ADDR") or ""
+        return super().get_ident(request) or ""
 
     def key_for(self, request: Request, who: str = "") -> str:
         """One counter per caller and network address."""

@@ -4,8 +4,8 @@ Faces use what is listed here; the worker uses :class:`Sender`, :func:`claim` an
 :func:`claim_plan`.
 """
 
+from ..clock import clock
 from .claims import claim, expire_leases, free_stranded
-from .clock import clock
 from .control import cancel, pause, resume
 from .lanes import preload
 from .opening import open_push
@@ -17,10 +17,12 @@ from .progress import (
     failure_reasons,
     progress,
 )
+from .rows import PASSING
 from .sender import Sender, worker_name
 from .settling import fail_push, finish
 
 __all__ = [
+    "PASSING",
     "CredentialProgress",
     "Plan",
     "Progress",

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import secrets
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from datetime import datetime, timedelta
 
 from django.db import connections, transaction
 from django.db.models import F, Q
 
+from ..clock import clock
 from ..conf import alias, push_settings
 from ..models import PushBatch, State
-from .clock import clock
 from .rows import batches, histories
 
 __all__ = ["MAX_CRASHES", "claim", "expire_leases", "renew"]
@@ -25,7 +26,12 @@ MAX_CRASHES = 5
 
 
 def claim(owner: str) -> list[PushBatch]:
-    """The batches that are due, first in claim order; they are ours until the lease ends."""
+    """The batches that are due, first in claim order; they are ours until the lease ends.
+
+    Each claim is a lease of its own: a worker that lost a batch and got it again must not write
+    what it learnt the first time.
+    """
+    lease = f"{owner}/{secrets.token_hex(4)}"
     now = clock(alias()).now()
     skip_locked = connections[alias()].features.has_select_for_update_skip_locked
     # Without SKIP LOCKED the conditional UPDATE alone decides who gets a batch.
@@ -41,12 +47,12 @@ def claim(owner: str) -> list[PushBatch]:
             return []
         batches().filter(pk__in=allowed, claim_at__isnull=False).update(
             claim_at=None,
-            lease_owner=owner,
+            lease_owner=lease,
             lease_until=now + timedelta(seconds=push_settings.LEASE_SECONDS),
             crashes=F("crashes") + 1,
         )
-    mine = batches().filter(pk__in=allowed, lease_owner=owner)
-    return list(mine.select_related("history__application", "credential").order_by("not_before"))
+    mine = batches().filter(pk__in=allowed, lease_owner=lease)
+    return list(mine.select_related("history__application", "credential").order_by("turn_at"))
 
 
 def _within_reason(
@@ -85,10 +91,13 @@ def _slot(pk: int, size: int, push: int, rate: int | None, now: datetime) -> boo
     return bool(taken)
 
 
-def renew(owner: str, pks: Iterable[int]) -> None:
+def renew(held: Sequence[PushBatch]) -> None:
     """Keep what this worker holds; called by the send loop's clock, not by results."""
     until = clock(alias()).now() + timedelta(seconds=push_settings.LEASE_SECONDS)
-    batches().filter(pk__in=list(pks), lease_owner=owner).update(lease_until=until)
+    mine = batches().filter(
+        pk__in=[batch.pk for batch in held], lease_owner__in={batch.lease_owner for batch in held}
+    )
+    mine.update(lease_until=until)
 
 
 def expire_leases() -> int:

@@ -6,10 +6,10 @@ from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.utils.translation import gettext as _
 
+from ..clock import clock
 from ..conf import alias
 from ..exceptions import NotAllowed
 from ..models import Notification, PushBatch, PushHistory, State
-from .clock import clock
 from .partition import Traits, choose, sorted_credentials
 from .rows import batches, histories, installations
 from .settling import finish

@@ -141,7 +141,7 @@ class Lane:
         refused = channel.refused
         if refused:
             for run in self.waiting:
-                run.pause_reason = refused
+                run.pause_reason, run.credential_refused = refused, True
             self.waiting.clear()
             self.is_refused = True
         if not channel.error or channel.in_flight or channel.room():

@@ -7,13 +7,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ..audience import Audience
+from ..clock import clock
 from ..conf import alias, push_settings
 from ..messages import Message
 from ..models import Notification, PushHistory, State
 from ..templates import render
-from .clock import clock
 
 __all__ = ["freeze", "open_push"]
+
+NOW_OR_NEVER = 60
+"""Seconds that a push with time to live 0 may wait in our own queue."""
 
 
 def open_push(
@@ -58,10 +61,13 @@ def freeze(notification: Notification, due: datetime) -> dict[str, Any]:
     Raises :class:`~django_push.exceptions.InvalidPush`.
     """
     message = filled_in(notification.message(), notification.variables)
+    expires_at = _expires_at(notification, due)
     return {
         "message": message.to_content(),
         "audience": Audience.from_json(notification.audience).to_json(),
-        "expires_at": _expires_at(notification, due),
+        "expires_at": expires_at,
+        # "Now or never" is never after a minute: a one-time code does not go out hours later.
+        "gives_up_at": expires_at or int(due.timestamp()) + NOW_OR_NEVER,
     }
 
 

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from django.db.models import Case, IntegerField, Q, QuerySet, Value, When
 
-from ..conf import push_settings
+from ..conf import alias, push_settings
 from ..messages import Environment
 from ..models import Application, Credential, Installation
 from ..providers.base import get_provider_class
@@ -88,7 +88,7 @@ class Candidate:
 
 def sorted_credentials(application: Application) -> list[Candidate]:
     """Usable credentials, in the order in which the last step prefers them."""
-    usable = Credential.objects.filter(application=application).usable()
+    usable = Credential.objects.using(alias()).filter(application=application).usable()
     found = [
         Candidate(
             pk=row.pk,

@@ -17,6 +17,7 @@ from django.db.models import Case, F, Max, PositiveIntegerField, Q, QuerySet, Va
 from django.db.models.functions import Coalesce
 
 from ..audience import Audience, compile_audience
+from ..clock import clock
 from ..conf import alias, push_settings
 from ..messages import MAX_BADGE
 from ..models import (
@@ -28,7 +29,6 @@ from ..models import (
     PushHistory,
     State,
 )
-from .clock import clock
 from .ledger import Mark, pack_ids, unpack_ids
 from .partition import (
     Candidate,
@@ -74,6 +74,11 @@ def claim_plan(owner: str) -> Plan | None:
 
 def _begin_scheduled(history: PushHistory) -> None:
     """Its moment has come: it is being sent, and its message can not be taken back to edit."""
+    with transaction.atomic(using=alias()):
+        _mark_sending(history)
+
+
+def _mark_sending(history: PushHistory) -> None:
     if histories().filter(pk=history.pk, state=State.SCHEDULED).update(state=State.SENDING):
         history.state = State.SENDING
         Notification.objects.using(alias()).filter(
@@ -333,8 +338,6 @@ def plan_small(history: PushHistory) -> bool:
     ]
     history.plan_after, history.planned_at, history.plan_started_at = None, now, now
     history.open_batches = sum(batch.settled_at is None for batch in planned)
-    if not history.open_batches:
-        history.state, history.finished_at = State.NOBODY, now
     history.save(using=alias())
     batches().bulk_create(planned)
     for ids in grouped.values():

@@ -7,9 +7,9 @@ from typing import Any
 
 from django.db.models import Count, Q, Sum
 
+from ..clock import clock
 from ..conf import alias
 from ..models import Credential, PushHistory, State
-from .clock import clock
 from .rows import batches, failures
 
 __all__ = ["CredentialProgress", "Progress", "ReasonCount", "failure_reasons", "progress"]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet
-from django.db import connections
+from django.db import InterfaceError, InternalError, OperationalError, connections
 from django.db.models import QuerySet
 from django.db.models.expressions import RawSQL
 
@@ -15,7 +15,11 @@ from ..conf import alias
 from ..models import DeliveryFailure, Installation, PushBatch, PushHistory
 from ..models.history import PushBatchQuerySet
 
-__all__ = ["among", "batches", "failures", "fetch", "histories", "installations"]
+__all__ = ["PASSING", "among", "batches", "failures", "fetch", "histories", "installations"]
+
+PASSING = (OperationalError, InterfaceError, InternalError)
+"""The database is away, or chose us in a deadlock: try again. A row that it will never take
+(IntegrityError, DataError) is no reason to: the same statement fails for ever."""
 
 DENSE = 4
 """A batch whose ids span at most so many times their number is read by range: 0.7 µs a device

@@ -68,6 +68,8 @@ class Run:
         self.deferred: tuple[float, str] | None = None
         """The provider is out of reach: seconds until the next try, and why."""
         self.pause_reason = ""
+        self.credential_refused = False
+        """Whether it is the provider that refuses, and not our own set-up that lacks something."""
         self.released = False
         """This worker stops: the rest goes back to the queue untouched."""
         self.switched_off: set[int] = set()
@@ -181,10 +183,11 @@ class Run:
         then it is our set-up, and not one device is switched off."""
         if result.status is Status.UNAUTHORIZED:
             self.pause_reason = f"{result.reason} {result.detail}".strip()
+            self.credential_refused = True
         elif result.status is Status.SUSPECT:
             self.suspects += 1
             if self.suspects >= SUSPECTS and self.suspects > self.outcomes.count(Mark.SENT):
-                self.pause_reason = result.reason
+                self.pause_reason, self.credential_refused = result.reason, True
 
     def address(self, key: int) -> str:
         """The address that was used; looked up only for the few that fail."""

@@ -10,20 +10,20 @@ import socket
 import time
 from datetime import UTC, datetime
 
-from django.db import DatabaseError, transaction
+from django.db import transaction
 
+from ..clock import clock
 from ..conf import alias, push_settings
 from ..exceptions import InvalidPush
 from ..messages import Result, Status
 from ..models import Application, PushBatch, State
 from . import ledger
 from .claims import MAX_CRASHES, history_states, renew
-from .clock import clock
 from .lanes import Lane, LaneKey, Unusable, lane_key, open_lane
 from .ledger import Mark
 from .partition import Candidate, sorted_credentials
 from .rendering import Renderer
-from .rows import histories
+from .rows import PASSING, histories
 from .run import Run
 from .settling import checkpoint, finish, pause_credential, settle, tell
 
@@ -36,8 +36,10 @@ LOOK_EVERY = 0.04
 IDLE_LANE = 3600.0
 """Seconds after which an unused connection is closed. Apple wants them kept for hours."""
 
-AHEAD, MOST_AHEAD = 2, 16
+AHEAD, MOST_AHEAD, MOST_OF_ALL = 2, 16, 256
 """Batches that wait in the lanes: enough to go on at once, few enough to leave to others."""
+LANE_SHARE = 8
+"""How many of one lane count: a slow provider must not use up what all may have waiting."""
 
 
 def worker_name() -> str:
@@ -70,7 +72,10 @@ class Sender:
         if any(run.batch.crashes > 1 and not run.is_proven for run in self.runs.values()):
             return False  # a worker died at it: it goes alone until its first checkpoint
         waiting = [len(lane.waiting) for lane in self._lanes.values()]
-        return sum(waiting) < AHEAD or ((told or 0 in waiting) and sum(waiting) < MOST_AHEAD)
+        if sum(waiting) < AHEAD:
+            return True
+        counted = sum(min(number, LANE_SHARE) for number in waiting)
+        return (told or 0 in waiting) and counted < MOST_AHEAD and sum(waiting) < MOST_OF_ALL
 
     def begin(self, batch: PushBatch) -> None:
         """Start sending a claimed batch."""
@@ -88,7 +93,7 @@ class Sender:
         except InvalidPush as error:
             self._reject(run, error)
             return
-        except (DatabaseError, KeyboardInterrupt):
+        except PASSING:
             raise
         except Exception as error:
             # A bug in one provider must not keep this worker from all the others.
@@ -143,14 +148,14 @@ class Sender:
     def _stops_at_once(self, run: Run) -> bool:
         """What must not be sent at all: stopped, too late, or a batch that kills workers."""
         history = run.batch.history
-        expires_at = history.content.get("expires_at")
+        gives_up_at = history.content.get("gives_up_at")
         now = clock(alias()).now()
         if history.state in {State.CANCELLED, State.PAUSED}:
             run.stopped = State(history.state)
         elif run.batch.crashes > MAX_CRASHES:
             for position in ledger.open_positions(run.outcomes):
                 run.fail(position, Result(Status.FAILED, "WorkerDied"))
-        elif expires_at and now >= datetime.fromtimestamp(expires_at, UTC):
+        elif gives_up_at and now >= datetime.fromtimestamp(gives_up_at, UTC):
             run.skip_open(Mark.EXPIRED)
         else:
             return False
@@ -204,7 +209,7 @@ class Sender:
             self._renew(now)
 
     def _renew(self, now: float) -> None:
-        renew(self.owner, [run.batch.pk for run in self.runs.values() if not run.lost])
+        renew([run.batch for run in self.runs.values() if not run.lost])
         for run in self.runs.values():
             if now < run.lease_ends:
                 run.lease_ends = now + push_settings.LEASE_SECONDS * 0.9
@@ -225,7 +230,7 @@ class Sender:
             elif run.unwritten >= push_settings.CHECKPOINT_OUTCOMES or (
                 run.unwritten and now - run.checkpoint_at >= push_settings.CHECKPOINT_SECONDS
             ):
-                checkpoint(run, self.owner)
+                checkpoint(run)
                 self._note_start(run)
         if over:
             self._settle(over)
@@ -241,7 +246,7 @@ class Sender:
     def _settle(self, over: list[Run]) -> None:
         """Small pushes end many at a time: one transaction for all of them."""
         with transaction.atomic(using=alias()):
-            settled = {run.batch.history_id for run in over if settle(run, self.owner)}
+            settled = {run.batch.history_id for run in over if settle(run)}
         for run in over:
             del self.runs[run.slot]
             tell(run)
@@ -258,4 +263,6 @@ class Sender:
             same = run.batch.credential_id == batch.credential_id
             if same and run.batch.history_id == batch.history_id:
                 run.pause_reason = reason
-        pause_credential(batch.history, batch.credential, reason)
+        pause_credential(
+            batch.history, batch.credential, reason, refused=refused.credential_refused
+        )

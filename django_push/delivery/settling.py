@@ -18,6 +18,7 @@ from django.db import transaction
 from django.db.models import Count, F, Q
 from django.utils import timezone
 
+from ..clock import clock
 from ..conf import alias, push_settings
 from ..messages import Result, Status
 from ..models import Credential, DeliveryFailure, Installation, PushHistory, State
@@ -25,7 +26,6 @@ from ..models.history import PushBatchQuerySet
 from ..models.registration import address_hash
 from ..signals import installation_deactivated, push_finished, push_paused
 from . import ledger
-from .clock import clock
 from .ledger import MAX_UNKNOWN, Mark
 from .planning import AGEING
 from .rows import batches, failures, histories, installations
@@ -37,7 +37,7 @@ SEEN_SINCE = timedelta(hours=1)
 """``last_seen_at`` is written hourly: Apple's timestamp must be later by that much to count."""
 
 
-def checkpoint(run: Run, owner: str) -> None:
+def checkpoint(run: Run) -> None:
     """Write what has come in since the last one; marks the run lost when the lease is."""
     if run.lost:
         return  # this very worker may hold the batch again, in a newer run
@@ -50,13 +50,13 @@ def checkpoint(run: Run, owner: str) -> None:
         **ledger.count(run.outcomes),
     }
     with transaction.atomic(using=alias()) if run.failures else nullcontext():
-        _write(run, owner, changes)
+        _write(run, changes)
     run.unwritten, run.checkpoint_at, run.failures = 0, time.monotonic(), []
     run.is_proven = True
     tell(run)
 
 
-def settle(run: Run, owner: str) -> bool:
+def settle(run: Run) -> bool:
     """Close a run: final when every device has its outcome, else due again or paused.
 
     Whether the batch is settled for good. Inside a transaction of the caller's, who calls
@@ -79,7 +79,7 @@ def settle(run: Run, owner: str) -> bool:
         changes |= {"settled_at": now, "claim_at": None}
     else:
         changes |= _later(run)
-    _write(run, owner, changes)
+    _write(run, changes)
     if over and not run.lost:
         histories().filter(pk=run.batch.history_id).update(open_batches=F("open_batches") - 1)
     return over and not run.lost
@@ -119,12 +119,18 @@ def fail_push(history: PushHistory, detail: str) -> None:
     finish(history.pk)
 
 
-def pause_credential(history: PushHistory, credential: Credential | None, reason: str) -> None:
-    """Pause what is left of one credential in one push; the other credentials go on."""
+def pause_credential(
+    history: PushHistory, credential: Credential | None, reason: str, *, refused: bool
+) -> None:
+    """Pause what is left of one credential in one push; the other credentials go on.
+
+    ``refused``: by the provider, which is kept with the credential.
+    """
+    reason = _storable(reason)
     batches().filter(
         history=history, credential=credential, settled_at=None, lease_owner=""
     ).exclude(history__state=State.CANCELLED).update(claim_at=None, pause_reason=reason[:191])
-    if credential is not None:
+    if credential is not None and refused:
         Credential.objects.using(alias()).filter(pk=credential.pk).update(
             check_result=Credential.Check.REFUSED, check_detail=reason, checked_at=timezone.now()
         )
@@ -133,16 +139,17 @@ def pause_credential(history: PushHistory, credential: Credential | None, reason
     )
 
 
-def _write(run: Run, owner: str, changes: dict[str, Any]) -> None:
+def _write(run: Run, changes: dict[str, Any]) -> None:
     """Update the batch if it is still ours, and record its failures."""
-    dead = [failure for failure in run.failures if failure.result.status is Status.UNREGISTERED]
-    if dead:
-        changes["invalid"] = F("invalid") + len(dead)
-    mine = batches().filter(pk=run.batch.pk, lease_owner=owner, settled_at=None)
-    run.lost = not mine.update(**changes)
+    ours = batches().filter(pk=run.batch.pk)
+    mine = ours.filter(lease_owner=run.batch.lease_owner, settled_at=None)
+    run.lost = run.lost or not mine.update(**changes)
     if run.lost or not run.failures:
         return
+    dead = [failure for failure in run.failures if failure.result.status is Status.UNREGISTERED]
     gone = _switch_off(dead)
+    if gone:
+        ours.update(invalid=F("invalid") + len(gone))
     _record(run, run.failures, gone)
     run.switched_off |= gone
 
@@ -220,7 +227,7 @@ def is_unknown(mark: int) -> bool:
 def _later(run: Run) -> dict[str, Any]:
     """When the open devices of a batch are due again."""
     if run.pause_reason or run.stopped == State.PAUSED:
-        return {"claim_at": None, "pause_reason": run.pause_reason[:191]}
+        return {"claim_at": None, "pause_reason": _storable(run.pause_reason)[:191]}
     changes: dict[str, Any] = {}
     if run.released:
         return {"claim_at": run.batch.turn_at}

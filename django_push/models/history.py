@@ -82,6 +82,7 @@ class PushHistory(models.Model):
         indexes = [
             models.Index(fields=["application", "-id"], name="django_push_hist_app"),
             models.Index(fields=["state", "id"], name="django_push_hist_state"),
+            models.Index(fields=["finished_at"], name="django_push_hist_ended"),
         ]
 
     def __str__(self) -> str:

@@ -18,6 +18,7 @@ from django.db import IntegrityError, models, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from ..clock import clock
 from ..exceptions import InvalidRegistration
 from ..messages import DEVICE_TYPES
 from ..providers.base import known_providers
@@ -110,7 +111,7 @@ class InstallationManager(models.Manager["Installation"]):
         if "installation_id" in details:
             details["installation_id"] = (details["installation_id"] or "").lower() or None
         channels = None if channels is None else sorted({check_channel(name) for name in channels})
-        said = Said(device_type, owner, details, timezone.now())
+        said = Said(device_type, owner, details, clock(self.db).now())
         identity = {
             "application": application,
             "provider": provider,
@@ -134,6 +135,7 @@ class InstallationManager(models.Manager["Installation"]):
         *,
         device_type: str,
         address: str,
+        provider: str = "",
         owner: Owner | None = None,
     ) -> bool:
         """Switch a device off and unbind it; ``False`` when there was nothing to do.
@@ -141,8 +143,8 @@ class InstallationManager(models.Manager["Installation"]):
         With a proved ``owner`` only that owner's device: who logged out of a phone that somebody
         else uses now must not silence it.
         """
-        device_type, provider = _check_device_type(device_type, "")
-        now = timezone.now()
+        device_type, provider = _check_device_type(device_type, provider)
+        now = clock(self.db).now()
         mine = self.filter(
             application=application,
             provider=provider,

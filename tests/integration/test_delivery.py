@@ -293,7 +293,7 @@ def test_pause_holds_and_resume_completes(application, devices, worker):
 
 def test_nothing_is_sent_late(application, devices, worker):
     history = broadcast(application, time_to_live=60)
-    content = {**history.content, "expires_at": int(time.time()) - 1}
+    content = {**history.content, "gives_up_at": int(time.time()) - 1}
     type(history).objects.update(content=content)
     drain(worker)
     history.refresh_from_db()
