@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, models, transaction
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -140,17 +141,18 @@ class InstallationManager(models.Manager["Installation"]):
     ) -> bool:
         """Switch a device off and unbind it; ``False`` when there was nothing to do.
 
+        Without ``provider`` on whichever network the device is.
+
         With a proved ``owner`` only that owner's device: who logged out of a phone that somebody
         else uses now must not silence it.
         """
-        device_type, provider = _check_device_type(device_type, provider)
+        known, network = _check_device_type(device_type, provider)
         now = clock(self.db).now()
-        mine = self.filter(
-            application=application,
-            provider=provider,
-            address_hash=address_hash(_check_address(provider, address)),
-            is_active=True,
-        )
+        here = Q(provider=network, address_hash=address_hash(_check_address(network, address)))
+        if not provider:
+            # An iPhone may be registered with FCM: signing off names no network.
+            here |= Q(device_type=known, address_hash=address_hash(address))
+        mine = self.filter(here, application=application, is_active=True)
         if owner is not None and owner.proved:
             mine = mine.filter(user_key=owner.user_key)
         changed = mine.update(

@@ -245,3 +245,14 @@ def test_a_firebase_installation_id_is_an_address_of_its_own_kind(application):
     assert first.pk == again.pk != token.pk
     assert (first.address, first.address_kind) == ("fid:" + "c" * 22, "fid")
     assert token.address_kind == "token"
+
+
+def test_an_iphone_on_fcm_can_sign_off_without_naming_its_network(application):
+    row = Installation.objects.register(
+        application, device_type="ios", provider="fcm", address="fcm-token-of-an-iphone"
+    )
+    signed_off = Installation.objects.unregister(
+        application, device_type="ios", address="fcm-token-of-an-iphone"
+    )
+    row.refresh_from_db()
+    assert (signed_off, row.is_active) == (True, False)
