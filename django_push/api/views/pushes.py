@@ -23,6 +23,7 @@ from rest_framework.response import Response
 
 from ... import delivery, submission
 from ...audience import Audience
+from ...exceptions import NotAllowed
 from ...messages import Message
 from ...models import Application, DeliveryFailure, Notification, PushHistory, Role
 from ..base import PushView
@@ -239,4 +240,7 @@ def _idempotency_key(request: Request) -> str:
 
 
 def _last_push(notification: Notification) -> PushHistory:
-    return notification.pushes.latest("pk")
+    push = notification.pushes.order_by("-pk").first()
+    if push is None:
+        raise NotAllowed(_("This message was not sent: there is nothing to cancel."))
+    return push

@@ -209,3 +209,20 @@ def test_no_key_ever_stands_in_an_answer(phone, client_key, server, server_key, 
             assert client_key not in response.content.decode()
             assert server_key not in response.content.decode()
             assert ApiKey.objects.first().digest not in response.content.decode()
+
+    def test_a_forwarded_address_counts_only_behind_known_proxies(self, phone, settings):
+        settings.DJANGO_PUSH = {**settings.DJANGO_PUSH, "THROTTLE_REGISTER": "2/min"}
+
+        def knock(forwarded: str) -> int:
+            headers = {"X-Forwarded-For": forwarded}
+            return phone.post(REGISTER, BODY, format="json", headers=headers).status_code
+
+        assert [knock(f"198.51.100.{number}") for number in range(3)] == [204, 204, 429]
+        settings.REST_FRAMEWORK = {**settings.REST_FRAMEWORK, "NUM_PROXIES": 1}
+        assert knock("198.51.100.9") == 204
+        # only what the last proxy wrote
+        assert [knock(f"203.0.113.{number}, 198.51.100.8") for number in range(3)] == [
+            204,
+            204,
+            429,
+        ]

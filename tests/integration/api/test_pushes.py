@@ -353,3 +353,10 @@ def test_progress_is_the_ledgers(server, device):
     counted = delivery.progress(PushHistory.objects.get())
     assert (shown["devices"], shown["open"], shown["planned"]) == (1, 1, True)
     assert shown["devices"] == counted.devices
+
+
+def test_a_draft_cannot_be_cancelled(server, application):
+    draft = Notification.objects.create(
+        application=application, content={"title": "Hi"}, audience={"everyone": True}
+    )
+    refused(server.post(f"{SEND}{draft.public_id}/cancel/"), 409, "not_allowed")
