@@ -143,10 +143,14 @@ class Installation(models.Model):
                 self.set_channels(channels)
 
     def _take(self, said: Said) -> list[str]:
-        """Take over what a registration says; the names of the columns that changed."""
+        """Take over what a registration says; the names of the columns that changed.
+
+        It switches the device on again, unless staff switched it off: every start of the app
+        registers, and would undo what they did.
+        """
         before = {field.attname: getattr(self, field.attname) for field in self._meta.fields}
         self.device_type = said.device_type
-        if not self.is_active:
+        if not self.is_active and self.inactive_reason != self.Reason.STAFF:
             self.is_active, self.inactive_reason, self.registered_at = True, "", said.now
         for name, value in said.details.items():
             setattr(self, name, value)
@@ -172,7 +176,8 @@ class Installation(models.Model):
     def _retire(self) -> None:
         """Switch off what the same app was known as before."""
         self.installation_id, self.is_active = None, False
-        self.inactive_reason = self.Reason.UNREGISTERED
+        if self.inactive_reason != self.Reason.STAFF:
+            self.inactive_reason = self.Reason.UNREGISTERED
         self.save(update_fields=["installation_id", "is_active", "inactive_reason", "updated_at"])
 
     def _bind(self, owner: Owner, now: datetime) -> None:

@@ -256,3 +256,21 @@ def test_an_iphone_on_fcm_can_sign_off_without_naming_its_network(application):
     )
     row.refresh_from_db()
     assert (signed_off, row.is_active) == (True, False)
+
+
+def test_what_staff_switched_off_stays_off_when_its_app_registers(device):
+    row = device("a1", installation_id="app-1")
+    Installation.objects.update(is_active=False, inactive_reason=Installation.Reason.STAFF)
+    device("a1", installation_id="app-1", locale="de", owner=proved("ana"), channels=["news"])
+    device("a2", installation_id="app-1")
+    row.refresh_from_db()
+    assert (row.is_active, row.inactive_reason) == (False, Installation.Reason.STAFF)
+    assert (row.address, row.locale, row.channels) == ("a2", "de", ["news"])
+
+
+def test_a_device_that_signed_off_is_switched_on_by_registering(device):
+    row = device("a1")
+    Installation.objects.update(is_active=False, inactive_reason=Installation.Reason.UNREGISTERED)
+    device("a1")
+    row.refresh_from_db()
+    assert (row.is_active, row.inactive_reason) == (True, "")
