@@ -26,12 +26,14 @@ _SHOWN_ONCE = "_push_new_key"
 class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]
     given = forms.CharField(
         label=gettext_lazy("Existing key"),
+        min_length=20,  # shorter ones could be guessed: keys are not held up by the throttle
         max_length=191,
         required=False,
         strip=False,
         widget=forms.PasswordInput(attrs={"class": "vTextField", "autocomplete": "off"}),
         help_text=gettext_lazy(
-            "Only when apps in people's hands already carry a key. Empty: a new one is made."
+            "Only when apps in people's hands already carry a key, of at least 20 "
+            "characters. Empty: a new one is made."
         ),
     )
 

@@ -24,6 +24,7 @@ from ..models import Credential, Notification, PushHistory
 from .credential import credential_state
 from .preflight import Preflight, look
 from .trial import may_send
+from .visibility import LONGEST_ID
 from .words import duration, number, of_devices, provider_name
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class ConfirmView:
 
     def _post(self) -> HttpResponse:
         key = self.request.POST.get("key", "")[:191]
-        refusal = "" if self._sent() else self._refusal()
+        refusal = "" if self._sent() else self._changed() or self._refusal()
         if refusal:
             return self._page(key, refusal, status=400)
         try:
@@ -86,6 +87,12 @@ class ConfirmView:
             return self._not_sent(key, _("Something went wrong on our side."), status=500)
         self._note(history)
         return HttpResponseRedirect(_report(history))
+
+    def _changed(self) -> str:
+        """What is sent must be what the person has seen: others may write the same draft."""
+        if self.request.POST.get("seen", "") == _seen(self.notification):
+            return ""
+        return _("The message was changed since you looked. Look again before you send.")
 
     def _refusal(self) -> str:
         """Why the number on the page does not stand for the audience."""
@@ -140,6 +147,7 @@ class ConfirmView:
             "preflight": found,
             "count": found.count,
             "key": key,
+            "seen": _seen(self.notification),
             "problem": problem,
             "sent": sent,
             "report": _report(sent) if sent else "",
@@ -166,10 +174,18 @@ def _what_happens(notification: Notification, found: Preflight) -> dict[str, Any
     }
 
 
+def _seen(notification: Notification) -> str:
+    """Stands for what is sent and in which application."""
+    try:
+        return f"{notification.application_id}-{submission.content_digest(notification)}"
+    except TypeError:
+        return ""  # no JSON: submit tells what is wrong with it
+
+
 def read_number(value: str) -> int | None:
     """A number with or without separators, as people write it."""
     digits = _SEPARATORS.sub("", value)
-    return int(digits) if digits.isdecimal() else None
+    return int(digits) if digits.isdecimal() and len(digits) <= LONGEST_ID else None
 
 
 def _report(history: PushHistory) -> str:

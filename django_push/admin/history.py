@@ -24,11 +24,11 @@ from django.utils.translation import gettext_lazy
 
 from .. import delivery
 from ..exceptions import NotAllowed
-from ..models import DeliveryFailure, Notification, PushHistory, State
+from ..models import DeliveryFailure, Notification, PushHistory, Role, State
 from .failures import failures_csv
 from .report import Report
 from .trial import SOURCE, may_send, outcome
-from .visibility import ApplicationFilter, ReadOnly
+from .visibility import ApplicationFilter, ReadOnly, may
 from .words import moment, number, state_pill
 
 __all__ = ["PushHistoryAdmin"]
@@ -128,14 +128,16 @@ class PushHistoryAdmin(ReadOnly):
             "history": history,
             "may_send": may_send(request, history.application_id),
             "sees_failures": self._sees_failures(request),
-            "may_copy": self._may_copy(request),
+            "may_copy": self._may_copy(request, history),
         }
 
     def _sees_failures(self, request: HttpRequest) -> bool:
         return self.admin_site._registry[DeliveryFailure].has_view_permission(request)
 
-    def _may_copy(self, request: HttpRequest) -> bool:
-        return self.admin_site._registry[Notification].has_add_permission(request)
+    def _may_copy(self, request: HttpRequest, history: PushHistory) -> bool:
+        """The new draft is in the same application: composing elsewhere is not enough."""
+        composes = self.admin_site._registry[Notification].has_add_permission(request)
+        return composes and may(request, Role.EDITOR, history.application_id)
 
     def progress_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """What the report's script asks each second: the parts of the page that change."""
@@ -190,7 +192,7 @@ class PushHistoryAdmin(ReadOnly):
         """A new draft with the same text and audience."""
         history = self._history(request, object_id)
         notifications: Any = self.admin_site._registry[Notification]
-        if request.method != "POST" or not notifications.has_add_permission(request):
+        if request.method != "POST" or not self._may_copy(request, history):
             raise PermissionDenied
         draft = _copy(history, request.user)
         notifications.log_addition(request, draft, _("Copied from push %s.") % history.public_id)

@@ -77,7 +77,9 @@ class InstallationAdmin(VisibleAdmin):
     list_filter = (ApplicationFilter, PlatformFilter, "is_active")
     list_select_related = ("application",)
     search_fields = ("public_id",)
-    search_help_text = gettext_lazy("A user id, a device token or its first 8 characters, or a device's id.")
+    search_help_text = gettext_lazy(
+        "A user id, a device token or its first 8 characters, or a device's id."
+    )
     ordering = ("-pk",)
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER

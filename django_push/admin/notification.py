@@ -22,7 +22,7 @@ from .confirm import ConfirmView
 from .live import check_answer
 from .preflight import look
 from .trial import SOURCE, device_choices, find_device, may_send, send_test
-from .visibility import ApplicationFilter, VisibleAdmin, applications
+from .visibility import ApplicationFilter, VisibleAdmin, applications, row_id
 from .words import moment, pill
 
 __all__ = ["NotificationAdmin"]

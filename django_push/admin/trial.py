@@ -53,7 +53,8 @@ def device_choices(
 
 
 def _choice(row: Installation) -> tuple[str, str]:
-    whose = f" · {row.user_key}" if row.user_key else ""
+    # An id that is only claimed would lure a test to a stranger's phone.
+    whose = f" · {row.user_key}" if row.user_key and row.user_verified else ""
     return row.public_id, f"{platform(row.device_type)} {row.address[:8]}…{whose}"
 
 

@@ -35,7 +35,7 @@ def address(draft):
 
 
 def hidden(page: str) -> dict[str, str]:
-    return dict(re.findall(r'name="(key|shown)" value="([^"]*)"', page))
+    return dict(re.findall(r'name="(key|seen|shown)" value="([^"]*)"', page))
 
 
 def open_page(client, draft):
@@ -129,7 +129,7 @@ def test_the_number_may_be_typed_with_separators(typed):
     assert read_number(typed) == 1234
 
 
-@pytest.mark.parametrize("typed", ["", "abc", "12a", "-1"])
+@pytest.mark.parametrize("typed", ["", "abc", "12a", "-1", "²", "9" * 5000])
 def test_what_is_no_number_is_none(typed):
     assert read_number(typed) is None
 
@@ -142,6 +142,26 @@ def test_an_audience_that_grew_since_is_asked_about_again(root, draft, device):
     assert answer.status_code == 400
     assert b"There are 22 devices now." in answer.content or b"There are 23" in answer.content
     assert PushHistory.objects.count() == 0
+
+
+@pytest.mark.parametrize(
+    "change", [{"content": {"title": "Swapped"}}, {"audience": {"channels": ["all"]}}, "store"]
+)
+def test_a_message_that_was_changed_since_is_looked_at_again(root, draft, store, change):
+    form = open_page(root, draft)
+    change = {"application": store} if change == "store" else change
+    Notification.objects.filter(pk=draft.pk).update(**change)
+    answer = root.post(address(draft), form)
+    assert answer.status_code == 400
+    page = answer.content.decode()
+    assert "The message was changed since you looked. Look again before you send." in page
+    assert "Nothing was sent." in page
+    assert hidden(page)["seen"] != form["seen"]
+    assert PushHistory.objects.count() == 0
+    assert root.post(address(draft), {"key": "k", "shown": "3"}).status_code == 400
+    if "content" in change:
+        assert "Swapped" in page
+        assert root.post(address(draft), hidden(page)).status_code == 302
 
 
 def test_a_veto_is_told_with_nothing_was_sent(root, draft):

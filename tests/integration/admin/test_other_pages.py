@@ -51,11 +51,18 @@ def test_a_key_is_shown_once(root, application):
 
 
 def test_a_key_that_apps_already_carry_can_be_entered(root, application):
-    data = {"application": application.pk, "kind": "client", "name": "Old", "given": "carried"}
+    data = {
+        "application": application.pk,
+        "kind": "client",
+        "name": "Old",
+        "given": "carried-by-older-apps",
+    }
     root.post(reverse("admin:django_push_apikey_add"), data)
-    assert ApiKey.objects.find("carried").name == "Old"
+    assert ApiKey.objects.find("carried-by-older-apps").name == "Old"
     again = root.post(reverse("admin:django_push_apikey_add"), data)
     assert b"This key is already in use." in again.content
+    short = root.post(reverse("admin:django_push_apikey_add"), {**data, "given": "k" * 19})
+    assert b"at least 20 characters" in short.content
     assert ApiKey.objects.count() == 1
 
 
@@ -278,3 +285,101 @@ def test_every_page_speaks_the_readers_language(root, hall):
     for page in pages(hall):
         body = root.get(page, headers={"accept-language": "de"}).content.decode()
         assert '<html lang="de"' in body
+
+
+def test_the_last_access_does_not_go_by_a_managers_hand(staff, root, as_user, application, store):
+    manager = staff("manager", here=(application, Role.MANAGER))
+    row = ApplicationAccess.objects.get()
+    data = {
+        "name": "Concert Hall",
+        "time_zone": "UTC",
+        "push_settings": "{}",
+        "access-TOTAL_FORMS": "1",
+        "access-INITIAL_FORMS": "1",
+        "access-0-id": row.pk,
+        "access-0-application": application.pk,
+        "access-0-user": manager.pk,
+        "access-0-role": Role.MANAGER,
+        "access-0-DELETE": "on",
+    }
+    page = reverse("admin:django_push_application_change", args=[application.pk])
+    client = as_user(manager)
+    assert client.post(page, data).status_code == 302
+    kept = ApplicationAccess.objects.get()
+    assert (kept.user, kept.application, kept.role) == (manager, application, Role.MANAGER)
+    assert "Store" not in changelist(client, "application").content.decode()
+    assert root.post(page, {**data, "access-0-id": kept.pk}).status_code == 302
+    assert not ApplicationAccess.objects.exists()
+
+
+def test_a_token_cannot_be_guessed_letter_by_letter(root, device):
+    row = device("0123456789abcdef" * 4)
+    found = {
+        length: bool(
+            changelist(root, "installation", q=row.address[:length]).context["cl"].queryset
+        )
+        for length in (8, 9, 63, 64)
+    }
+    assert found == {8: True, 9: False, 63: False, 64: True}
+
+
+@pytest.mark.parametrize(
+    ("model", "lookup"),
+    [
+        ("installation", "address__startswith"),
+        ("installation", "user__password__startswith"),
+        ("apikey", "digest__startswith"),
+        ("credential", "sealed__startswith"),
+    ],
+)
+def test_an_address_asks_only_what_the_page_filters_by(staff, as_user, hall, model, lookup):
+    answer = changelist(as_user(staff("viewer")), model, **{lookup: "0"})
+    assert (answer.status_code, answer.headers.get("Location")) == (400, None)
+
+
+@pytest.mark.parametrize(
+    ("model", "query"),
+    [
+        ("apikey", {"kind__exact": "client"}),
+        ("installation", {"is_active__exact": "1", "platform": "ios"}),
+        ("pushhistory", {"state__exact": "done", "created_at__year": "2026"}),
+        ("credential", {"environment__exact": "sandbox", "is_active__exact": "0"}),
+        ("deliveryfailure", {"push": "1", "reason": "x"}),
+    ],
+)
+def test_the_filters_of_the_pages_still_work(staff, as_user, hall, model, query):
+    assert changelist(as_user(staff("viewer")), model, **query).status_code == 200
+
+
+@pytest.mark.parametrize("number", ["²", "9" * 30, "9" * 5000])
+def test_what_is_no_id_is_no_error(root, hall, store, number):
+    for model, name in (("notification", "of"), ("deliveryfailure", "push")):
+        assert changelist(root, model, **{name: number}).status_code == 200
+    channels = reverse("admin:django_push_notification_channels")
+    assert root.get(channels, {"application": number}).json() == {"channels": []}
+    check = reverse("admin:django_push_notification_check")
+    assert root.post(check, {"draft": number}).status_code == 200
+
+
+def test_a_claimed_user_id_is_no_name_for_a_test_device(root, application, device):
+    device("a" * 64, owner=Owner(user_key="claims-to-be-root"))
+    device("b" * 64, owner=Owner(user_key="is-ana", proved=True))
+    page = root.get(reverse("admin:django_push_notification_add")).content.decode()
+    assert "· is-ana" in page
+    assert "aaaaaaaa…" in page
+    assert "claims-to-be-root" not in page
+
+
+def test_copying_needs_the_role_in_the_pushs_own_application(staff, as_user, application, store):
+    history = fill(application, "HALLMARK")[PushHistory]
+    roles = {"here": (application, Role.VIEWER), "there": (store, Role.EDITOR)}
+    client = as_user(staff("writer", *EDITOR, **roles))
+    before = Notification.objects.count()
+    copy = reverse("admin:django_push_pushhistory_copy", args=[history.pk])
+    assert client.post(copy).status_code == 403
+    report = client.get(reverse("admin:django_push_pushhistory_change", args=[history.pk]))
+    assert copy not in report.content.decode()
+    assert Notification.objects.count() == before
+    ApplicationAccess.objects.filter(application=application).update(role=Role.EDITOR)
+    assert client.post(copy).status_code == 302
+    assert Notification.objects.count() == before + 1
