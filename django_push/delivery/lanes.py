@@ -171,13 +171,16 @@ def _log(outcome: Outcome, runs: Mapping[int, Run]) -> None:
 
 
 def _accept(keys: list[int], runs: Mapping[int, Run]) -> None:
-    """Credit ``keys`` to their runs; they nearly always belong to one."""
-    slot = keys[0] >> SHIFT
-    if keys[-1] >> SHIFT == slot:
-        low, high = slot << SHIFT, (slot + 1) << SHIFT
-        if min(keys) >= low and max(keys) < high:
-            runs[slot].accept(keys)
-            return
+    """Credit ``keys`` to their runs: one or two of them, when pushes are large."""
+    first, last = min(keys) >> SHIFT, max(keys) >> SHIFT
+    if first == last:
+        runs[first].accept(keys)
+        return
+    if last - first == 1:
+        border = last << SHIFT
+        runs[first].accept([key for key in keys if key < border])
+        runs[last].accept([key for key in keys if key >= border])
+        return
     by_slot: dict[int, list[int]] = {}
     for key in keys:
         by_slot.setdefault(key >> SHIFT, []).append(key)
