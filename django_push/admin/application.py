@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.auth import get_user_model
 from django.core.exceptions import FieldDoesNotExist
-from django.db.models import Count, ForeignKey, QuerySet
+from django.db.models import Count, ForeignKey, JSONField, QuerySet
 from django.forms import ModelChoiceField
 from django.http import HttpRequest
 from django.utils.html import format_html
@@ -15,6 +15,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from ..models import Application, ApplicationAccess, Credential
+from .json_field import StrictJSONField
 from .visibility import TabularInline, VisibleAdmin, grant_maker, keep_manager
 
 __all__ = ["ApplicationAdmin"]
@@ -66,6 +67,7 @@ class ApplicationAdmin(VisibleAdmin):
     search_fields = ("name", "key")
     ordering = ("name", "pk")
     inlines = (AccessInline,)
+    formfield_overrides = {JSONField: {"form_class": StrictJSONField}}
     fieldsets = (
         (None, {"fields": ("name", "description", "key", "sender_id", "time_zone")}),
         (_("Safety"), {"fields": ("trust_client_user_ids",)}),

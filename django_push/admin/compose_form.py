@@ -19,6 +19,7 @@ from ..audience import Audience
 from ..exceptions import InvalidPush
 from ..messages import Message, Priority
 from ..models import Notification
+from .json_field import StrictJSONField
 from .languages import LanguageFormSet
 from .words import PLATFORMS, duration
 
@@ -157,13 +158,13 @@ class ComposeForm(forms.ModelForm):  # type: ignore[type-arg]
     category = text(gettext_lazy("Buttons"), gettext_lazy("Name of a set of buttons in the app."))
     thread_id = text(gettext_lazy("Thread"), gettext_lazy("Groups messages on Apple devices."))
     android_channel_id = text(gettext_lazy("Android channel"))
-    data = forms.JSONField(  # type: ignore[assignment]
+    data = StrictJSONField(  # type: ignore[assignment]
         label=gettext_lazy("Data"),
         required=False,
         widget=area(5, spellcheck="false"),
         help_text=gettext_lazy('For the app itself, as JSON: {"order": 4711}.'),
     )
-    overrides = forms.JSONField(
+    overrides = StrictJSONField(
         label=gettext_lazy("Per platform"),
         required=False,
         widget=area(6, spellcheck="false"),

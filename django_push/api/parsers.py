@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import IO, Any
 
-import orjson
 from django.utils.translation import gettext as _
 from rest_framework import status
 from rest_framework.exceptions import APIException, ParseError
 from rest_framework.parsers import BaseParser
 
-__all__ = ["BodyTooLarge", "PushJSONParser"]
+from ..strict_json import UnfitJSON, read_json
 
-MAX_DEPTH = 32
-"""Levels of nesting. Python's own encoder gives up near 1,000, which would be a 500."""
+__all__ = ["BodyTooLarge", "PushJSONParser"]
 
 
 class BodyTooLarge(APIException):
@@ -45,29 +42,9 @@ class PushJSONParser(BaseParser):
         if len(body) > limit:
             raise BodyTooLarge(limit)
         try:
-            value = orjson.loads(body)
-        except orjson.JSONDecodeError as error:
-            raise ParseError(_("The body is not JSON: %s.") % error, code="not_json") from None
+            value = read_json(body)
+        except UnfitJSON as error:
+            raise ParseError(error.message, code=error.code) from None
         if not isinstance(value, dict):
             raise ParseError(_("The body must be a JSON object: {…}."), code="wrong_type")
-        _check(value, MAX_DEPTH)
         return value
-
-
-def _check(value: object, depth: int) -> None:
-    """Refuse what one of the databases cannot hold, wherever it stands."""
-    if depth == 0:
-        raise ParseError(
-            _("The body is nested more than %d levels deep.") % MAX_DEPTH, code="too_deep"
-        )
-    if isinstance(value, str) and "\x00" in value:
-        raise ParseError(_("Texts must not hold NUL characters."), code="nul_character")
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ParseError(_("A number is too large."), code="number_too_large")
-    if isinstance(value, dict):
-        for name, item in value.items():
-            _check(name, depth)
-            _check(item, depth - 1)
-    elif isinstance(value, list):
-        for item in value:
-            _check(item, depth - 1)

@@ -101,7 +101,7 @@ def test_the_audience_is_read_as_people_type_it(root, data, kind, field, typed, 
     ("field", "value", "says"),
     [
         ("data", "[1]", "object"),
-        ("data", "{", "valid JSON"),
+        ("data", "{", "This is not JSON: unexpected end"),
         ("overrides", '{"apns": 1}', "must be an object"),
         ("collapse_id", "x" * 65, "at most 64 bytes"),
         ("badge_change", "set", "Give the number"),
@@ -190,7 +190,7 @@ def test_the_live_count_is_exact_and_split(root, data, device):
 
 def test_the_live_check_names_what_is_wrong(root, data):
     answer = check(root, {**data, "data": "{"})
-    assert "Enter a valid JSON." in answer["checks"]
+    assert "This is not JSON: unexpected end" in answer["checks"]
     assert not answer["ready"]
     assert check(root, data)["checks"].count("Nobody would get it.") == 1
 
@@ -268,3 +268,32 @@ def test_tests_are_no_messages_of_their_own(root, data, device):
     history = PushHistory.objects.get()
     assert history.source == "test"
     assert str(history).startswith("Test: ")
+
+
+@pytest.mark.parametrize("field", ["data", "overrides"])
+@pytest.mark.parametrize(
+    "typed",
+    [
+        '{"a": NaN}',
+        '{"a": 1e999}',
+        r'{"a": "\ud800"}',
+        r'{"a": "\u0000"}',
+        '{"a": ' + "[" * 5000 + "]" * 5000 + "}",
+        '{"a": ' + "[" * 40 + "]" * 40 + "}",
+    ],
+    ids=["nan", "infinite", "surrogate", "nul", "deep", "nested"],
+)
+def test_json_that_cannot_be_kept_is_told_at_its_field(root, data, field, typed):
+    check = reverse("admin:django_push_notification_check")
+    assert root.post(check, {**data, field: typed}).status_code == 200
+    answer = post(root, {**data, field: typed})
+    assert answer.status_code == 200
+    assert field in answer.context["form"].errors
+    assert Notification.objects.count() == 0
+
+
+def test_push_settings_are_as_strict(root, application):
+    page = reverse("admin:django_push_application_change", args=[application.pk])
+    data = {"name": "Hall", "time_zone": "UTC", "push_settings": '{"a": NaN}'}
+    answer = root.post(page, {**data, "access-TOTAL_FORMS": "0", "access-INITIAL_FORMS": "0"})
+    assert "push_settings" in answer.context["adminform"].form.errors
