@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import orjson
 from django import forms
 from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
@@ -120,9 +121,11 @@ class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]
         uploaded = self.cleaned_data.get("file")
         if uploaded is None:
             return None
-        return provider.read_file(
+        found = provider.read_file(
             uploaded.name, uploaded.read(), self.cleaned_data.get("password", "")
         )
+        _check_storable(found)
+        return found
 
     def _take_typed(self, provider: type[Provider[Any]]) -> None:
         """What was typed now wins over the file; what stood in the form already does not, or the
@@ -146,6 +149,15 @@ class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]
             if name in self.fields:
                 return name
         return None
+
+
+def _check_storable(found: CredentialFile) -> None:
+    """What a crafted file says of itself may not fit into a column."""
+    longest = Credential._meta.get_field("topic").max_length or 0
+    if len(found.topic) > longest or b"\\u0000" in orjson.dumps([found.topic, found.public]):
+        raise InvalidCredential(
+            _("The names in this file are damaged. Download or export it again."), code="damaged"
+        )
 
 
 def with_typed_fields(only: str = "") -> type[CredentialForm]:

@@ -77,7 +77,7 @@ class VisibleAdmin(ModelAdmin):
         visible = applications(request).values("pk")
         return super().get_queryset(request).filter(**{f"{self.application_path}__in": visible})
 
-    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         """Only what the page itself filters by.
 
         Django lets an address ask any column, such as ``?address__startswith=``: with enough

@@ -14,11 +14,13 @@ from typing import NoReturn
 
 import orjson
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 from django.utils.translation import gettext as _
+from django.views.decorators.debug import sensitive_variables
 
 from ..exceptions import InvalidCredential
 from .base import CredentialFile
@@ -33,6 +35,15 @@ _TOPICS = x509.ObjectIdentifier("1.2.840.113635.100.6.3.6")
 
 _KEY_ID = re.compile(r"AuthKey_([A-Z0-9]{10})(?:[^A-Z0-9].*)?\.p8", re.IGNORECASE)
 _CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
+
+_UNREADABLE = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
+"""What the library raises for damaged parts, some of them only when they are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +81,22 @@ class PushCertificate:
         return tuple(name for name, oid in known if oid in present)
 
 
+@sensitive_variables()
 def read_file(name: str, content: bytes, password: str) -> CredentialFile:
     """Tell what an uploaded file is and read it.
 
     Raises :class:`~django_push.exceptions.InvalidCredential`.
     """
+    try:
+        return _read(name, content, password)
+    except InvalidCredential:
+        raise
+    except _UNREADABLE:
+        raise _damaged() from None
+
+
+@sensitive_variables()
+def _read(name: str, content: bytes, password: str) -> CredentialFile:
     if content.lstrip()[:1] == b"{":
         raise InvalidCredential(
             _("This is a JSON file, as Google gives out. Apple needs a .p8, .p12 or .pem file."),
@@ -92,6 +114,7 @@ def read_file(name: str, content: bytes, password: str) -> CredentialFile:
     return _describe(_belonging(key, [certificate, *others]))
 
 
+@sensitive_variables()
 def load_secret(secret: str) -> TokenKey | PushCertificate:
     """What :func:`read_file` stored.
 
@@ -104,7 +127,7 @@ def load_secret(secret: str) -> TokenKey | PushCertificate:
             return TokenKey(pem)
         certificate = x509.load_pem_x509_certificate(stored["certificate"].encode())
         return PushCertificate(certificate, load_key(pem.encode(), ""))
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (*_UNREADABLE, KeyError, AttributeError):
         message = _("Nothing usable is stored. Upload the .p8 key or the push certificate again.")
         raise InvalidCredential(message, code="missing") from None
 
@@ -125,10 +148,14 @@ def _read_pem(name: str, content: bytes, password: str) -> CredentialFile:
     try:
         certificates = x509.load_pem_x509_certificates(content)
     except ValueError:
-        raise InvalidCredential(
-            _("The certificate in this file is damaged. Export it again."), code="damaged"
-        ) from None
+        raise _damaged() from None
     return _describe(_belonging(load_key(content, password), certificates))
+
+
+def _damaged() -> InvalidCredential:
+    return InvalidCredential(
+        _("The certificate in this file is damaged. Export it again."), code="damaged"
+    )
 
 
 def _describe_key(name: str, key: Key) -> CredentialFile:

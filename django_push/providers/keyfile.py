@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -13,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import (
     pkcs12,
 )
 from django.utils.translation import gettext as _
+from django.views.decorators.debug import sensitive_variables
 
 from ..exceptions import InvalidCredential
 
@@ -24,6 +26,7 @@ _RC2_40 = bytes.fromhex("2a864886f70d010c0106")
 """pbeWithSHAAnd40BitRC2-CBC, which exports of older Keychains use (RFC 7292, appendix C)."""
 
 
+@sensitive_variables()
 def load_key(content: bytes, password: str, *, is_ours: bool = False) -> Key:
     """The first private key of a PEM file.
 
@@ -45,7 +48,7 @@ def load_key(content: bytes, password: str, *, is_ours: bool = False) -> Key:
             password.encode() if encrypted else None,
             unsafe_skip_rsa_key_validation=is_ours,
         )
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         if encrypted and "password" in str(error).lower():
             raise _wrong_password() from None
         raise InvalidCredential(
@@ -58,6 +61,7 @@ def load_key(content: bytes, password: str, *, is_ours: bool = False) -> Key:
     return _supported(key)
 
 
+@sensitive_variables()
 def load_p12(
     content: bytes, password: str
 ) -> tuple[Key, x509.Certificate | None, list[x509.Certificate]]:
@@ -67,7 +71,7 @@ def load_p12(
     """
     try:
         key, certificate, others = pkcs12.load_key_and_certificates(content, password.encode())
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise _explain_p12(str(error), content) from None
     if key is None:
         raise InvalidCredential(
@@ -80,6 +84,7 @@ def load_p12(
     return _supported(key), certificate, others
 
 
+@sensitive_variables()
 def key_text(key: Key) -> str:
     """The key as unencrypted PEM (PKCS #8)."""
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())

@@ -217,3 +217,17 @@ def test_its_page_can_send_a_test(root, credential, device):
     page = page_of(root, credential)
     assert "Send a test" in page
     assert one.public_id in page
+
+
+@pytest.mark.parametrize("changes", [{"client_email": "a\x00b"}, {"private_key_id": "\x00"}])
+def test_names_that_no_database_keeps_are_refused(root, application, changes):
+    answer = upload(root, application, "a.json", files.service_account(**changes), "fcm")
+    assert "The names in this file are damaged." in answer.content.decode()
+    assert not Credential.objects.exists()
+
+
+def test_a_bundle_id_that_does_not_fit_is_refused(root, application):
+    certificate = files.cert_pem(files.push_certificate(bundle="x" * 192))
+    answer = upload(root, application, "a.pem", certificate + files.pem(files.rsa_key()))
+    assert "The names in this file are damaged." in answer.content.decode()
+    assert not Credential.objects.exists()

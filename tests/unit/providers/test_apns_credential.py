@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import base64
 import json
 import os
 import selectors
 import shutil
 import ssl
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -288,3 +290,57 @@ def test_the_key_leaves_nothing_on_disk(
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     clientcert.load_client_certificate(context, files.push_certificate(), files.rsa_key())
     assert list(tmp_path.iterdir()) == []
+
+
+def pem_of(der: bytes, label: str) -> bytes:
+    text = base64.b64encode(der).decode()
+    return f"-----BEGIN {label}-----\n{text}\n-----END {label}-----\n".encode()
+
+
+P256 = bytes.fromhex("2a8648ce3d030107")
+UNKNOWN_CURVE = bytes.fromhex("2a8648ce3d030177")
+AES = bytes.fromhex("60864801650304012a")
+UNKNOWN_CIPHER = bytes.fromhex("60864801650304017a")
+
+
+def key_der(password: str = "") -> bytes:
+    encryption = BestAvailableEncryption(password.encode()) if password else NoEncryption()
+    return files.ec_key().private_bytes(serialization.Encoding.DER, PrivateFormat.PKCS8, encryption)
+
+
+def with_extension(oid: str) -> x509.Certificate:
+    """A push certificate in which one extension is rubbish."""
+    good = files.push_certificate(key=files.ec_key())
+    builder = x509.CertificateBuilder(
+        good.issuer,
+        good.subject,
+        good.public_key(),
+        1,
+        good.not_valid_before_utc,
+        good.not_valid_after_utc,
+        list(good.extensions),
+    )
+    rubbish = x509.UnrecognizedExtension(x509.ObjectIdentifier(oid), b"junk")
+    return builder.add_extension(rubbish, critical=False).sign(files.ec_key(), hashes.SHA256())
+
+
+def certificate_of_unknown_curve() -> bytes:
+    der = files.push_certificate(key=files.ec_key()).public_bytes(serialization.Encoding.DER)
+    return pem_of(der.replace(P256, UNKNOWN_CURVE), "CERTIFICATE")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        lambda: files.cert_pem(with_extension("2.5.29.19")) + files.pem(files.ec_key()),
+        lambda: files.cert_pem(with_extension("2.5.29.17")) + files.pem(files.ec_key()),
+        lambda: certificate_of_unknown_curve() + files.pem(files.ec_key()),
+        lambda: pem_of(key_der().replace(P256, UNKNOWN_CURVE), "PRIVATE KEY"),
+        lambda: pem_of(key_der("pw").replace(AES, UNKNOWN_CIPHER), "ENCRYPTED PRIVATE KEY"),
+    ],
+    ids=["constraints", "names", "curve", "key curve", "cipher"],
+)
+def test_a_file_with_parts_that_nothing_reads_is_damaged(content: Callable[[], bytes]) -> None:
+    with pytest.raises(InvalidCredential) as caught:
+        read(content(), "pw")
+    assert caught.value.code == "damaged"
