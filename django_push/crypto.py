@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.views.decorators.debug import sensitive_variables
 
 from .conf import push_settings
 from .exceptions import LockedSecret
@@ -24,11 +25,13 @@ from .exceptions import LockedSecret
 __all__ = ["digest", "digests", "seal", "unseal"]
 
 
+@sensitive_variables()
 def seal(text: str) -> str:
     """Encrypt ``text`` (any length) under the newest key; the answer is ASCII."""
     return _ring(_keys()).encrypt(text.encode()).decode()
 
 
+@sensitive_variables()
 def unseal(token: str) -> str:
     """The text that :func:`seal` was given.
 
@@ -44,11 +47,13 @@ def unseal(token: str) -> str:
         ) from None
 
 
+@sensitive_variables()
 def digest(value: str) -> str:
     """HMAC-SHA256 of ``value`` under the newest key, 64 hex digits: what a key is found by."""
     return digests(value)[0]
 
 
+@sensitive_variables()
 def digests(value: str) -> list[str]:
     """The digest under every configured key, newest first: what a lookup must try."""
     return [

@@ -9,8 +9,10 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
+from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 
 from .. import crypto
 from ..models import ApiKey
@@ -68,6 +70,13 @@ class ApiKeyAdmin(VisibleAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         return ("state", "created_at") if obj else ()
+
+    @sensitive_variables()
+    @method_decorator(sensitive_post_parameters("given"))
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Django's, with the key kept out of error reports."""
+        answer: HttpResponse = super().changeform_view(request, *args, **kwargs)
+        return answer
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         made, value = ApiKey.objects.issue(

@@ -8,10 +8,12 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import formats, timezone
+from django.utils.decorators import method_decorator
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
+from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 
 from ..models import Credential, Installation
 from ..providers.base import known_providers
@@ -104,6 +106,13 @@ class CredentialAdmin(VisibleAdmin):
             (_("Details"), {"fields": typed}),
             (_("Use"), {"fields": use}),
         )
+
+    @sensitive_variables()
+    @method_decorator(sensitive_post_parameters("password"))
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Django's, with file and password kept out of error reports."""
+        answer: HttpResponse = super().changeform_view(request, *args, **kwargs)
+        return answer
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         if "file" in form.changed_data:

@@ -7,6 +7,7 @@ import binascii
 
 from django.contrib.auth.models import AnonymousUser
 from django.utils.translation import gettext as _
+from django.views.decorators.debug import sensitive_variables
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
@@ -24,6 +25,7 @@ class KeyAuthentication(BaseAuthentication):
     header.
     """
 
+    @sensitive_variables()
     def authenticate(self, request: Request) -> tuple[AnonymousUser, ApiKey] | None:
         name, value = _read(get_authorization_header(request))
         key = ApiKey.objects.find(value) if value else None

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.debug import sensitive_variables
 
 from .. import crypto
 from .fields import ExactCharField
@@ -160,6 +161,7 @@ class ApplicationAccess(models.Model):
 
 
 class ApiKeyManager(models.Manager["ApiKey"]):
+    @sensitive_variables()
     def issue(
         self, application: Application, kind: str, *, name: str = "", value: str = ""
     ) -> tuple[ApiKey, str]:
@@ -177,6 +179,7 @@ class ApiKeyManager(models.Manager["ApiKey"]):
         )
         return key, value
 
+    @sensitive_variables()
     def find(self, value: str) -> ApiKey | None:
         """The key with this value, unless it was revoked."""
         return (

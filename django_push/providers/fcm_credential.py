@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 from cryptography.hazmat.primitives.asymmetric import rsa
 from django.utils.translation import gettext as _
+from django.views.decorators.debug import sensitive_variables
 
 from ..exceptions import InvalidCredential
 from .base import CredentialFile
@@ -40,6 +41,7 @@ class ServiceAccount:
     key: rsa.RSAPrivateKey = field(repr=False)
 
 
+@sensitive_variables()
 def read_file(content: bytes) -> CredentialFile:
     """Read a service account. Raises :class:`~django_push.exceptions.InvalidCredential`."""
     document = _document(content)
@@ -61,6 +63,7 @@ def read_file(content: bytes) -> CredentialFile:
     return _describe(document)
 
 
+@sensitive_variables()
 def load_secret(secret: str) -> ServiceAccount:
     """What :func:`read_file` stored.
 
@@ -153,6 +156,7 @@ def _describe(document: Mapping[str, Any]) -> CredentialFile:
     )
 
 
+@sensitive_variables()
 def _rsa_key(pem: str, *, is_ours: bool = False) -> rsa.RSAPrivateKey:
     # People paste keys through editors and environment variables that write line ends as \n.
     key = load_key(pem.replace("\\n", "\n").encode(), "", is_ours=is_ours)
