@@ -35,8 +35,6 @@ DEFAULTS: dict[str, Any] = {
     "DISPATCHER": "django_push.worker.wake",
     # Fernet keys, newest first. None: derived from SECRET_KEY and SECRET_KEY_FALLBACKS.
     "ENCRYPTION_KEYS": None,
-    # Credentials from code: [{"application": key, "provider": ..., "file": ...}, ...]
-    "CREDENTIALS": [],
     # Provider endpoints, so that a simulator or a proxy can stand in.
     "APNS_PRODUCTION_URL": "https://api.push.apple.com",
     "APNS_SANDBOX_URL": "https://api.sandbox.push.apple.com",
