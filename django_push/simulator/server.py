@@ -111,6 +111,9 @@ class Server:
             channel.cut()
         for connection in list(self._control_connections):
             connection.cut()
+        # A connection in the middle of its TLS handshake is known to nobody but the loop.
+        for transport in list(getattr(asyncio.get_running_loop(), "_transports", {}).values()):
+            transport.abort()
         self._sockets.close()
         self.service.recorder.close()
         # Transports that were cut report their end in the next turns of the loop.

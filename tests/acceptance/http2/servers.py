@@ -172,6 +172,9 @@ class Ngh2Server:
         server.close()
         for connection in self.connections:
             connection.transport.abort()
+        # Those in the middle of their TLS handshake are known to nobody but the loop.
+        for transport in list(getattr(self.loop, "_transports", {}).values()):
+            transport.abort()
         await asyncio.sleep(0.01)
 
 
