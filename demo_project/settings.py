@@ -70,6 +70,7 @@ ASGI_APPLICATION = "demo_project.asgi.application"
 
 def sqlite(path: Path | str) -> dict[str, object]:
     """SQLite as a queue needs it: writers wait for each other instead of failing."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)  # in a fresh clone there is no var/
     return {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": str(path),

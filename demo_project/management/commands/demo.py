@@ -67,7 +67,6 @@ class Command(BaseCommand):
             return ending
 
     def _prepare(self, installations: int) -> None:
-        settings.DEMO_DIR.mkdir(parents=True, exist_ok=True)
         self.stdout.write("Preparing the database …")
         self.stdout.flush()
         call_command("migrate", verbosity=0, interactive=False)
