@@ -89,6 +89,8 @@ class LeavesPolitely(Served):
         self.write()
 
 
+# asyncio's TLS on the test's own server may be left in mid shutdown; it is not what is tested.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("served", [LeavesOften, LeavesPolitely])
 @pytest.mark.parametrize("connections", [1, 2])
 def test_goaway_every_hundred_requests_loses_nothing(tls, served, connections):
