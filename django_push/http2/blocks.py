@@ -1,11 +1,11 @@
 """Header blocks that come in: putting them together, and reading them (RFC 7541, RFC 9113 4.3)."""
 
-import hpack
-
-from .frames import COMPRESSION_ERROR, ENHANCE_YOUR_CALM, Fault
+from .decoder import Decoder
+from .frames import ENHANCE_YOUR_CALM, Fault
+from .static_table import Field
 
 LARGEST_BLOCK = 65_536
-"""Bytes of one header block, encoded and decoded."""
+"""Bytes of one header block as it comes; `decoder` limits what becomes of it."""
 
 MOST_CONTINUATIONS = 64
 """CONTINUATION frames after one HEADERS frame; an honest peer fills its frames."""
@@ -15,7 +15,7 @@ PLAIN_200 = 0x88
 
 PLAIN_200_BYTE = bytes((PLAIN_200,))
 
-Fields = list[tuple[bytes, bytes]]
+Fields = list[Field]
 
 
 class OpenBlock:
@@ -53,7 +53,7 @@ class BlockReader:
     __slots__ = ("_acknowledged", "_decoder", "stateless")
 
     def __init__(self) -> None:
-        self._decoder = hpack.Decoder(max_header_list_size=LARGEST_BLOCK)
+        self._decoder = Decoder()
         self._acknowledged = False
         self.stateless = False
 
@@ -64,27 +64,25 @@ class BlockReader:
 
     def decode(self, block: bytes) -> Fields:
         """The fields of a block. Any failure ends the connection (RFC 9113, 4.3)."""
-        try:
-            fields = [(name, value) for name, value in self._decoder.decode(block, raw=True)]
-        except (hpack.HPACKError, IndexError, ValueError) as error:
-            raise Fault(COMPRESSION_ERROR, f"header block: {error}") from error
+        fields = self._decoder.decode(block)
         self._look()
         return fields
 
-    def may_skip(self, block: bytes) -> bool:
-        """Whether a block need not be decoded for the sake of those after it."""
-        return self.stateless or _is_inert(block)
+    def pass_over(self, block: bytes) -> None:
+        """Keep the table right for the blocks after one of which nobody wants the fields."""
+        if not self.stateless and not is_inert(block):
+            self.decode(block)
 
     def _look(self) -> None:
-        if self._acknowledged and self._decoder.header_table_size == 0:
+        if self._acknowledged and self._decoder.table_size == 0:
             self.stateless = True
-            self._decoder.max_allowed_table_size = 0
+            self._decoder.largest_table = 0
 
 
-def _is_inert(block: bytes) -> bool:
+def is_inert(block: bytes) -> bool:
     """Whether a block surely leaves the dynamic table as it is (RFC 7541, 6).
 
-    Decoding costs some 25 µs, mostly for Huffman codes; walking over the fields costs two.
+    Walking over the fields costs half of decoding them, since no Huffman code is read.
     True for indexed fields and literals without indexing; false also for what is rare or broken,
     which the decoder then sees.
     """
@@ -95,10 +93,12 @@ def _is_inert(block: bytes) -> bool:
             position += 1
             if first & 0x80:
                 if first == 0xFF:
-                    return False
-            elif first & 0x60 or first & 0x0F == 0x0F:
-                return False  # incremental indexing, a size update, a long index
+                    return False  # a long index
+            elif first & 0x60:
+                return False  # incremental indexing, a size update
             else:
+                if first & 0x0F == 0x0F:  # an index of 15 or more, as content-type has
+                    position += 1 if block[position] < 0x80 else end
                 for _ in range(1 if first & 0x0F else 2):  # the value, or name and value
                     size = block[position] & 0x7F
                     position += end if size == 0x7F else 1 + size

@@ -7,21 +7,22 @@ import re
 from collections import deque
 from collections.abc import Sequence
 
-from hpack.table import HeaderTable
+from .static_table import (
+    DEFAULT_TABLE_SIZE,
+    ENTRY_OVERHEAD,
+    FIRST_DYNAMIC,
+    STATIC_TABLE,
+    Field,
+)
 
-DEFAULT_TABLE_SIZE = 4_096
-"""SETTINGS_HEADER_TABLE_SIZE before anybody changes it, and the most we ever use."""
-
-Field = tuple[bytes, bytes]
+LARGEST_TABLE = DEFAULT_TABLE_SIZE
+"""The most we ever use of the peer's header table, in bytes."""
 
 _STATIC_FIELDS: dict[Field, int] = {}
 _STATIC_NAMES: dict[bytes, int] = {}
-for _number, (_name, _value) in enumerate(HeaderTable.STATIC_TABLE, 1):
+for _number, (_name, _value) in enumerate(STATIC_TABLE, 1):
     _STATIC_FIELDS[_name, _value] = _number
     _STATIC_NAMES.setdefault(_name, _number)
-
-_FIRST_DYNAMIC = len(HeaderTable.STATIC_TABLE) + 1
-_ENTRY_OVERHEAD = 32  # RFC 7541, 4.1
 
 _NAME = re.compile(rb":?[!#$%&'*+\-.^_`|~0-9a-z]+")
 _VALUE = re.compile(rb"(?:[!-~\x80-\xff](?:[ -~\x80-\xff]*[!-~\x80-\xff])?)?")
@@ -159,7 +160,7 @@ class Encoder:
 
         The next header block says so first: the smallest size in between, and the last one.
         """
-        limit = min(allowed, DEFAULT_TABLE_SIZE)
+        limit = min(allowed, LARGEST_TABLE)
         if limit == self._limit:
             return
         self._limit = limit
@@ -208,7 +209,7 @@ class Encoder:
     def _indexed(self, field: Field, size: int) -> bytes:
         number = self._numbers.get(field)
         if number is not None:
-            return integer(_FIRST_DYNAMIC + self._inserted - 1 - number, 7, 0x80)
+            return integer(FIRST_DYNAMIC + self._inserted - 1 - number, 7, 0x80)
         self._evict(size)
         self._entries.append(field)
         self._numbers[field] = self._inserted
@@ -225,4 +226,4 @@ class Encoder:
 
 
 def _entry_size(field: Field) -> int:
-    return len(field[0]) + len(field[1]) + _ENTRY_OVERHEAD
+    return len(field[0]) + len(field[1]) + ENTRY_OVERHEAD

@@ -7,7 +7,7 @@ on nothing before them (`blocks`). Everything else goes through `_frame`.
 from collections.abc import Callable
 
 from . import frames
-from .blocks import PLAIN_200, PLAIN_200_BYTE, BlockReader, OpenBlock
+from .blocks import PLAIN_200, PLAIN_200_BYTE, BlockReader, Fields, OpenBlock
 from .fields import Encoder
 from .flow import Sending
 from .frames import LARGEST_FRAME, LARGEST_ID, Fault, StreamFault
@@ -153,26 +153,23 @@ class Receiver:
 
     def _on_block(self, flags: int, stream_id: int, block: bytes) -> None:
         ends = bool(flags & frames.END_STREAM)
-        if self._skip(stream_id, block, ends):
-            return
-        fields = self._reader.decode(block)
+        streams = self._streams
+        if stream_id not in streams:
+            self._reader.pass_over(block)  # reset by us, or answered already
+        elif block[:1] == PLAIN_200_BYTE and stream_id in streams.waiting and not streams.keep_ok:
+            self._reader.pass_over(block)
+            self._on_plain(stream_id, ends)
+        else:
+            self._on_reply(stream_id, self._reader.decode(block), ends)
         self._set_pace()
+
+    def _on_reply(self, stream_id: int, fields: Fields, ends: bool) -> None:
         reply = self._streams.reply(stream_id)
-        if reply is None:
-            return
+        assert reply is not None
         self.answered = True
         reply.read(stream_id, fields, ends)
         if ends:
             self._streams.finish(stream_id)
-
-    def _skip(self, stream_id: int, block: bytes, ends: bool) -> bool:
-        """Deal with a block that need not be decoded: a plain 200, or one nobody waits for."""
-        streams = self._streams
-        plain = block[:1] == PLAIN_200_BYTE and not streams.keep_ok
-        if plain and stream_id in streams.waiting and self._reader.may_skip(block):
-            self._on_plain(stream_id, ends)
-            return True
-        return stream_id not in streams and self._reader.may_skip(block)
 
     def _on_plain(self, stream_id: int, ends: bool) -> None:
         streams = self._streams

@@ -88,7 +88,7 @@ def test_a_dead_host_never_blocks(tls):
     with (
         socket.create_server(("127.0.0.1", 0)) as listener,
         connected(
-            f"https://127.0.0.1:{listener.getsockname()[1]}", tls, connect_timeout=0.4
+            f"https://127.0.0.1:{listener.getsockname()[1]}", tls, connect_timeout=2.0
         ) as client,
     ):
         begin = time.monotonic()
@@ -96,10 +96,10 @@ def test_a_dead_host_never_blocks(tls):
             before = time.monotonic()
             client.room()
             client.take()
-            assert time.monotonic() - before < 0.2
+            assert time.monotonic() - before < 1.8
             time.sleep(0.01)
-        assert 0.4 <= time.monotonic() - begin < 3
-        assert client.error.endswith("no connection within 0.4 s")
+        assert 2.0 <= time.monotonic() - begin < 10
+        assert client.error.endswith("no connection within 2 s")
 
 
 def test_a_server_without_settings_is_given_up(tls):
@@ -109,7 +109,7 @@ def test_a_server_without_settings_is_given_up(tls):
 
     with (
         RawServer(tls, script) as server,
-        connected(server.origin, tls, connect_timeout=0.4) as client,
+        connected(server.origin, tls, connect_timeout=1.5) as client,
     ):
         poll_until(client, has_room)
         client.send(TEMPLATE, [request(1)])

@@ -46,12 +46,12 @@ def test_answers_that_lie_in_the_socket_are_read_though_writing_fails(tls):
                 raw.answer(raw.wait_for(frames.DataFrame, "END_STREAM").stream_id)
             raw.socket.close()
             gone.set()
-        server.done.wait(10)
+        server.done.wait(60)
 
     with RawServer(tls, script) as server, connected(server.origin, tls) as client:
         poll_until(client, lambda c: c.room() > 50)
         client.send(TEMPLATE, [request(key) for key in range(5)])
-        assert gone.wait(10)
+        assert gone.wait(60)
         for key in range(5, 8):  # the first is taken by the kernel, and brings back a reset
             if client.room():
                 client.send(TEMPLATE, [request(key)])
@@ -74,11 +74,11 @@ def test_an_idle_connection_closed_by_the_peer_costs_nothing(tls):
             raw.send(frames.GoAwayFrame(0, last_stream_id=1))
             raw.socket.close()
             closed.set()
-        server.done.wait(10)
+        server.done.wait(60)
 
     with RawServer(tls, script) as server, connected(server.origin, tls) as client:
         assert drive(client, [request(1)]).ok == [1]
-        closed.wait(10)
+        closed.wait(60)
         time.sleep(0.05)
         assert drive(client, [request(2)]).ok == [2]
 
@@ -106,12 +106,12 @@ def test_streams_below_goaway_are_waited_for_while_others_go_elsewhere(tls):
         streams = [raw.wait_for(frames.DataFrame, "END_STREAM").stream_id for _ in range(2)]
         if number == 0:
             raw.send(frames.GoAwayFrame(0, last_stream_id=streams[1]))
-            assert second_is_busy.wait(10)
+            assert second_is_busy.wait(60)
         else:
             second_is_busy.set()
         for stream in streams:
             raw.answer(stream, b"\x88" if number else b"\x8d")
-        server.done.wait(10)
+        server.done.wait(60)
 
     with RawServer(tls, script) as server, connected(server.origin, tls) as client:
         poll_until(client, lambda c: c.room() > 1)
@@ -188,11 +188,11 @@ def test_a_ping_without_answer_closes_the_connection(tls):
 
     with (
         RawServer(tls, script) as server,
-        connected(server.origin, tls, idle_ping=0.2, connect_timeout=0.3) as client,
+        connected(server.origin, tls, idle_ping=0.2, connect_timeout=1.5) as client,
     ):
         poll_until(client, has_room)
         poll_until(client, has_error)
-        assert client.error == f"localhost:{server.port}: no answer to PING within 0.3 s"
+        assert client.error == f"localhost:{server.port}: no answer to PING within 1.5 s"
 
 
 def test_a_connection_that_went_silent_is_probed_and_replaced(tls):
@@ -201,13 +201,13 @@ def test_a_connection_that_went_silent_is_probed_and_replaced(tls):
     def script(raw, number):
         raw.greet(streams=10)
         if number == 0:
-            server.done.wait(10)
+            server.done.wait(60)
         while True:
             raw.answer(raw.wait_for(frames.DataFrame, "END_STREAM").stream_id)
 
     with (
         RawServer(tls, script) as server,
-        connected(server.origin, tls, request_timeout=0.3, connect_timeout=0.4) as client,
+        connected(server.origin, tls, request_timeout=1.0, connect_timeout=1.5) as client,
     ):
         outcome = drive(client, [request(key) for key in range(40)])
         assert server.count == 2
@@ -225,7 +225,7 @@ def test_a_peer_that_does_not_read_stops_the_sending(tls):
         if number == 0:
             raw.send(frames.WindowUpdateFrame(0, window_increment=2**30))
             raw.wait_for(frames.SettingsFrame, "ACK")
-            full.wait(10)
+            full.wait(60)
             raw.reset()
         while True:
             stream = raw.wait_for(frames.DataFrame, "END_STREAM").stream_id

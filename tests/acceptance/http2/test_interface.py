@@ -31,7 +31,7 @@ def test_a_shared_selector_serves_two_clients(tls):
     with RawServer(tls, script) as server:
         clients = [Client(server.origin, context=tls.client(), selector=selector) for _ in "ab"]
         done = {client: [] for client in clients}
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         while min(map(len, done.values())) < 50:
             assert time.monotonic() < end
             for client in clients:
@@ -55,7 +55,7 @@ def test_a_shared_selector_serves_two_clients(tls):
 def test_deadline_is_none_without_connections_and_near_with_them(tls):
     def script(raw, number):
         raw.greet(streams=10)
-        server.done.wait(10)
+        server.done.wait(60)
 
     with RawServer(tls, script) as server:
         client = Client(server.origin, context=tls.client())
@@ -82,8 +82,8 @@ def test_close_waits_for_answers_and_reports_the_rest(tls):
         poll_until(client, lambda c: c.room() > 2)
         client.send(TEMPLATE, [request(key) for key in range(3)])
         begin = time.monotonic()
-        client.close(0.5)
-        assert 0.4 < time.monotonic() - begin < 2
+        client.close(2.0)
+        assert 1.9 < time.monotonic() - begin < 10
         outcome = client.take()
         client.close()
         assert client.room() == 0
@@ -103,7 +103,7 @@ def test_a_client_certificate_is_shown_when_asked_for(tls):
     def script(raw, number):
         raw.greet(streams=10)
         raw.answer(raw.wait_for(frames.DataFrame, "END_STREAM").stream_id)
-        server.done.wait(10)
+        server.done.wait(60)
 
     with RawServer(tls, script, context=context) as server:
         ours = tls.client()

@@ -89,14 +89,6 @@ class LeavesPolitely(Served):
         self.write()
 
 
-# The test's own asyncio server now and then drops a TLS transport in mid shutdown (seen once in 16
-# runs, always on the server's side of the connection). Only those three warnings are let through;
-# what the client loses or answers twice still fails.
-@pytest.mark.filterwarnings(
-    "ignore:Exception ignored in.*_SelectorTransport:pytest.PytestUnraisableExceptionWarning",
-    "ignore:Exception ignored in.*_SSLProtocolTransport:pytest.PytestUnraisableExceptionWarning",
-    "ignore:Exception ignored in.*socket.socket:pytest.PytestUnraisableExceptionWarning",
-)
 @pytest.mark.parametrize("served", [LeavesOften, LeavesPolitely])
 @pytest.mark.parametrize("connections", [1, 2])
 def test_goaway_every_hundred_requests_loses_nothing(tls, served, connections):
