@@ -23,10 +23,11 @@ from ..conf import push_settings
 from ..exceptions import InvalidCredential, InvalidPush, InvalidRegistration, PayloadTooLarge
 from ..http2 import Answer, Request, literal
 from ..messages import Account, Device, Envelope, Environment, PushType, Result, Status
+from . import checking
 from .apns_credential import PushCertificate, TokenKey, load_secret, read_file
 from .apns_payload import PAYLOAD_LIMIT, build, limit_for
 from .apns_token import TokenAuthorization
-from .base import CredentialFile, Field, Preview
+from .base import CredentialFile, Field, Preview, Probe
 from .clientcert import load_client_certificate
 from .http2 import (
     Authorization,
@@ -55,13 +56,10 @@ REASONS: Mapping[str, Status] = {
     "BadExpirationDate": Status.REJECTED,
     "BadMessageId": Status.REJECTED,
     "BadPriority": Status.REJECTED,
-    "BadTopic": Status.REJECTED,
     "DuplicateHeaders": Status.REJECTED,
     "InvalidPushType": Status.REJECTED,
     "MissingDeviceToken": Status.REJECTED,
-    "MissingTopic": Status.REJECTED,
     "PayloadEmpty": Status.REJECTED,
-    "TopicDisallowed": Status.REJECTED,
     "PayloadTooLarge": Status.REJECTED,
     "BadPath": Status.REJECTED,
     "MethodNotAllowed": Status.REJECTED,
@@ -74,6 +72,10 @@ REASONS: Mapping[str, Status] = {
     "Forbidden": Status.UNAUTHORIZED,
     "UnrelatedKeyIdInToken": Status.UNAUTHORIZED,
     "BadEnvironmentKeyIdInToken": Status.UNAUTHORIZED,
+    # Its bundle id, which the message does not choose: mended there, the push goes on.
+    "BadTopic": Status.UNAUTHORIZED,
+    "MissingTopic": Status.UNAUTHORIZED,
+    "TopicDisallowed": Status.UNAUTHORIZED,
     # Later.
     "TooManyRequests": Status.DEFERRED,  # to this device
     "TooManyProviderTokenUpdates": Status.DEFERRED,
@@ -89,6 +91,7 @@ _REFUSALS = [
     for reason, status in REASONS.items()
     if status is Status.UNAUTHORIZED and reason != "ExpiredProviderToken"
 ]
+_ABOUT_TOPIC = frozenset(("BadTopic", "MissingTopic", "TopicDisallowed"))
 _LONGEST_TOKEN = 400
 _TOKEN = re.compile(rf"[A-Za-z0-9_\-]{{1,{_LONGEST_TOKEN}}}")
 _TOKEN_CHARACTERS = (string.ascii_letters + string.digits + "-_").encode()
@@ -118,6 +121,7 @@ class ApnsProvider(Http2Provider[ApnsPrepared]):
     verbose_name = "Apple"
     network = "apns"
     payload_limit = PAYLOAD_LIMIT
+    about_device = frozenset(("TooManyRequests",))
     expired = frozenset(("ExpiredProviderToken",))
     file_help = gettext_noop(
         "A token key (.p8), or a push certificate with its private key (.p12 or .pem). "
@@ -219,6 +223,11 @@ class ApnsProvider(Http2Provider[ApnsPrepared]):
         }
         return Preview(headers, orjson.loads(prepared.body))
 
+    def probe(self) -> Probe[ApnsPrepared]:
+        """Apple says ``BadDeviceToken`` of an invented token only after it took the account and
+        its topic."""
+        return Probe(self.prepare(checking.envelope()), checking.throwaway(), _ABOUT_TOPIC)
+
     def read(self, answer: Answer) -> Result:
         said = decoded(answer.body)
         reason = str(said.get("reason") or f"HTTP {answer.status}")
@@ -227,7 +236,7 @@ class ApnsProvider(Http2Provider[ApnsPrepared]):
             status,
             reason,
             "" if said else answer.body[:200].decode("utf-8", "replace"),
-            retry_after=_wait(reason, answer),
+            retry_after=None if status is Status.UNREGISTERED else _wait(reason, answer),
             invalid_since=_moment(said.get("timestamp")) if answer.status == 410 else None,
         )
 

@@ -25,6 +25,8 @@ __all__ = ["TokenAuthorization", "provider_token"]
 
 LIFETIME = 50 * 60
 """Seconds after which a new token is signed; Apple refuses it after 60 minutes."""
+CLOCK_SET = 60
+"""Seconds by which the machine's clock may drift before it counts as set by somebody."""
 EARLIEST_RENEWAL = 20 * 60
 """Seconds before which no new token is signed, whatever the server says."""
 
@@ -32,7 +34,15 @@ EARLIEST_RENEWAL = 20 * 60
 class _Token(NamedTuple):
     value: str
     issued_at: float
-    """``time.time()``: also right after the machine slept."""
+    """:func:`_age_clock`."""
+    signed_at: float
+    """``time.time()``, as the token itself says."""
+
+    @property
+    def is_from_another_time(self) -> bool:
+        """Whether somebody set the machine's clock since."""
+        ours, its = _age_clock() - self.issued_at, time.time() - self.signed_at
+        return abs(ours - its) > CLOCK_SET
 
 
 _tokens: dict[tuple[str, str, str], _Token] = {}
@@ -42,15 +52,33 @@ _lock = threading.Lock()
 def provider_token(pem: str, key_id: str, team_id: str, *, oldest: float = LIFETIME) -> _Token:
     """The process's token of a key; a new one when it is older than ``oldest`` seconds.
 
+    Asked for with an ``oldest`` below :data:`LIFETIME` by who was refused, a token that a wrong
+    clock signed is replaced whatever its age.
+
     Raises :class:`~django_push.exceptions.InvalidCredential` when ``pem`` is no P-256 key.
     """
     identity = (key_id, team_id, hashlib.sha256(pem.encode()).hexdigest())
-    now = time.time()
+    now = _age_clock()
     with _lock:
         token = _tokens.get(identity)
-        if token is None or not 0 <= now - token.issued_at < oldest:
-            token = _tokens[identity] = _Token(_sign(pem, key_id, team_id, int(now)), now)
+        wall = time.time()
+        refused = oldest < LIFETIME
+        if (
+            token is None
+            or wall < token.signed_at
+            or now - token.issued_at >= oldest
+            or (refused and token.is_from_another_time)
+        ):
+            signed = _sign(pem, key_id, team_id, int(wall))
+            token = _tokens[identity] = _Token(signed, now, wall)
         return token
+
+
+def _age_clock() -> float:
+    """Seconds that go on while the machine sleeps, and stay when somebody sets its clock: a token
+    signed by a clock that is an hour fast is refused, and the old one is still good."""
+    boot_time = getattr(time, "CLOCK_BOOTTIME", None)  # Linux has it
+    return time.time() if boot_time is None else time.clock_gettime(boot_time)
 
 
 def _sign(pem: str, key_id: str, team_id: str, now: int) -> str:
@@ -70,11 +98,10 @@ class TokenAuthorization(Authorization):
 
     def __init__(self, pem: str, key_id: str, team_id: str) -> None:
         self._key = (pem, key_id, team_id)
-        self._due = 0.0
-        self.take()
+        self._use(provider_token(*self._key))
 
     def take(self) -> None:
-        if time.time() >= self._due:
+        if _age_clock() >= self._due:
             self._use(provider_token(*self._key))
 
     def renew(self) -> None:

@@ -17,6 +17,7 @@ import selectors
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 from django.core.exceptions import ImproperlyConfigured
@@ -33,6 +34,7 @@ __all__ = [
     "Field",
     "Outcome",
     "Preview",
+    "Probe",
     "Provider",
     "get_provider_class",
     "known_providers",
@@ -108,6 +110,16 @@ class Preview(NamedTuple):
     """The body, as decoded JSON."""
 
 
+@dataclass(frozen=True, slots=True)
+class Probe(Generic[PreparedT]):
+    """A question that tells whether a vendor takes the account, and reaches nobody."""
+
+    prepared: PreparedT
+    device: Device
+    refusals: frozenset[str] = frozenset()
+    """Reasons that speak against the account, beside those of ``Status.UNAUTHORIZED``."""
+
+
 class Channel(Generic[PreparedT]):
     """One account's way out, kept open by a worker process. Never blocks; not thread-safe.
 
@@ -168,6 +180,8 @@ class Provider(Generic[PreparedT]):
     """Which files staff may upload, for the form."""
     fields: ClassVar[Sequence[Field]] = ()
     """What staff type beside the file."""
+    about_device: ClassVar[frozenset[str]] = frozenset()
+    """Reasons to try a device later that say nothing of the others."""
 
     def __init__(self, account: Account) -> None:
         self.account = account
@@ -228,6 +242,10 @@ class Provider(Generic[PreparedT]):
         """
         raise NotImplementedError
 
+    def probe(self) -> Probe[PreparedT] | None:
+        """What :func:`django_push.providers.checking.check` asks; ``None``: nobody can be asked."""
+        return None
+
     def _check_size(self, size: int) -> None:
         if self.payload_limit is not None and size > self.payload_limit:
             raise PayloadTooLarge(self.verbose_name, size, self.payload_limit)
@@ -285,12 +303,18 @@ class BlockingChannel(Channel[PreparedT]):
         return 0.0 if self._waiting else None
 
 
-def known_providers() -> dict[str, type[Provider[Any]]]:
+def known_providers() -> Mapping[str, type[Provider[Any]]]:
     """Providers of ``DJANGO_PUSH["PROVIDERS"]`` that can be imported, by name."""
+    return _importable(tuple(push_settings.PROVIDERS.items()))
+
+
+@cache
+def _importable(paths: tuple[tuple[str, str], ...]) -> dict[str, type[Provider[Any]]]:
+    """Remembered: every registration asks, and to miss a module takes milliseconds each time."""
     found = {}
-    for name in push_settings.PROVIDERS:
+    for name, path in paths:
         try:
-            found[name] = get_provider_class(name)
+            found[name] = import_string(path)
         except ModuleNotFoundError:
             continue  # an extra that is not installed: the provider is simply not offered
     return found

@@ -20,7 +20,8 @@ from ..conf import push_settings
 from ..exceptions import InvalidRegistration
 from ..http2 import Answer, Request
 from ..messages import Account, Device, Envelope, Result, Status
-from .base import CredentialFile, Field, Preview
+from . import checking
+from .base import CredentialFile, Field, Preview, Probe
 from .fcm_credential import PROJECT_ID, load_secret, read_file
 from .fcm_payload import PAYLOAD_LIMIT, WRAPPING, build, size
 from .http2 import Authorization, Http2Provider, Prepared, by_status, decoded, retry_after
@@ -120,6 +121,12 @@ class FcmProvider(Http2Provider[Prepared]):
     def preview(self, prepared: Prepared, device: Device) -> Preview:
         [(_, _, _, body)] = self.requests(prepared, [device])
         return Preview(dict(prepared.headers), orjson.loads(body))
+
+    def probe(self) -> Probe[Prepared]:
+        """With ``validate_only`` Google looks at everything and sends nothing."""
+        prepared = self.prepare(checking.envelope())
+        body = prepared.body[:-1] + b',"validate_only":true}'
+        return Probe(Prepared(prepared.headers, body), checking.throwaway())
 
     def read(self, answer: Answer) -> Result:
         return translate(answer)

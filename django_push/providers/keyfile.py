@@ -100,8 +100,8 @@ def _explain_p12(error: str, content: bytes) -> InvalidCredential:
     if "password" not in error.lower():
         return InvalidCredential(
             _(
-                "This is not a .p12 file, or it is damaged. Upload a .p8 key, or a push "
-                "certificate exported as .p12 together with its key."
+                "This is neither a key nor a certificate that can be read, or it is damaged. "
+                "Upload a .p8 key, or a push certificate exported as .p12 together with its key."
             ),
             code="wrong_file",
         )

@@ -105,6 +105,7 @@ class Server:
         """Close all ports and connections."""
         if self._flusher is not None:
             self._flusher.cancel()
+        await self._accept_no_more()
         for server in self._servers:
             server.close()
         for channel in list(self.service.channels):
@@ -119,6 +120,14 @@ class Server:
         # Transports that were cut report their end in the next turns of the loop.
         for _ in range(3):
             await asyncio.sleep(0)
+
+    async def _accept_no_more(self) -> None:
+        """A closed server drops, without closing it, a socket that was accepted in the same turn
+        of the loop (python/cpython#109564): let those become transports before it is closed."""
+        for server in self._servers:
+            for listener in server.sockets:
+                asyncio.get_running_loop().remove_reader(listener.fileno())
+        await asyncio.sleep(0)
 
     async def _serve(
         self,

@@ -128,7 +128,7 @@ def test_a_connection_that_keeps_200s_keeps_every_one(
         context = server_context(str(simulator.identity.ca_file))
         client = open_client(simulator.fcm_url, context, selector, None, keep_ok=True)
         answers: list[Any] = []
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while len(answers) < 4 and time.monotonic() < deadline:
             if client.room() and not client.in_flight:
                 request = (len(answers), b"", b"", auth._request())
@@ -165,7 +165,7 @@ def test_an_account_that_is_let_in_again_goes_on(
     assert sender.channel.refused
     assert sender.channel.retry_at > time.monotonic()
     simulator.behave(reset=True)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not sender.channel.room() and time.monotonic() < deadline:
         for key, mask in sender.selector.select(0.05):
             key.data.client.owner.handle(key, mask)
@@ -209,7 +209,7 @@ def test_the_token_is_replaced_before_its_end_while_sending_goes_on(
     sender.send(devices(TOKEN))
     first = sender.channel._auth.value
     monkeypatch.setattr(oauth, "EARLY", 3600.0)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while sender.channel._auth.value == first and time.monotonic() < deadline:
         assert sender.send(devices(*[TOKEN] * 20)).results == []
     assert sender.channel._auth.value != first

@@ -207,9 +207,9 @@ FILES = {
     ),
     "service account": (files.service_account(), "", "wrong_file", "as Google gives out"),
     "profile": (b"\x30\x82\x01\x02<plist><dict/></plist>", "", "wrong_file", "provisioning"),
-    "empty": (b"", "", "wrong_file", "not a .p12"),
-    "text": (b"hello", "", "wrong_file", "not a .p12"),
-    "cut off .p12": (files.p12()[:700], "geheim", "wrong_file", "not a .p12"),
+    "empty": (b"", "", "wrong_file", "neither a key nor a certificate"),
+    "text": (b"hello", "", "wrong_file", "neither a key nor a certificate"),
+    "cut off .p12": (files.p12()[:700], "geheim", "wrong_file", "neither a key nor a certificate"),
     "cut off .p8": (files.pem(files.ec_key())[:120], "", "damaged", "can not be read"),
     "garbled certificate": (
         GARBLED + files.pem(files.rsa_key()),

@@ -28,9 +28,10 @@ def _no_tokens() -> Iterator[None]:
 
 @pytest.fixture
 def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The wall clock; move it by changing its only element."""
+    """The time; move it by changing its only element."""
     moment = [1_800_000_000.0]
     monkeypatch.setattr(time, "time", lambda: moment[0])
+    monkeypatch.setattr(apns_token, "_age_clock", lambda: moment[0] - 1_700_000_000.0)
     return moment
 
 
@@ -100,3 +101,28 @@ def test_a_clock_that_was_set_back_gives_a_new_token(now: list[float]) -> None:
 def test_a_key_of_another_kind_is_refused() -> None:
     with pytest.raises(InvalidCredential):
         provider_token(files.pem(files.rsa_key()).decode(), "KEY1234567", "TEAM123456")
+
+
+def test_a_clock_set_an_hour_ahead_signs_nothing_new(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Apple would refuse a token from the future; the one that it knows is still good."""
+    real = time.time
+    first = provider_token(PEM, "KEY1234567", "TEAM123456")
+    monkeypatch.setattr(time, "time", lambda: real() + 3600)
+    known_by_age = hasattr(time, "CLOCK_BOOTTIME")  # Linux
+    assert (provider_token(PEM, "KEY1234567", "TEAM123456") is first) == known_by_age
+
+
+def test_a_refused_token_of_a_clock_that_was_wrong_is_replaced_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() - 7200)
+    channels = [TokenAuthorization(PEM, "KEY1234567", "TEAM123456") for _ in range(3)]
+    first = channels[0].value
+    channels[0].renew()
+    assert channels[0].value == first  # it is too young
+    monkeypatch.setattr(time, "time", real)
+    for channel in channels:
+        channel.renew()
+    assert first not in {channel.value for channel in channels}
+    assert len({channel.value for channel in channels}) == 1
