@@ -6,7 +6,8 @@ the keys that do, since a misspelt limit that is silently ignored is found at ni
 
 from __future__ import annotations
 
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
 from django.conf import settings
@@ -14,6 +15,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 from django.db import router
 from django.utils.module_loading import import_string
+
+if TYPE_CHECKING:
+    from django.db.models import Model
 
 __all__ = ["DEFAULTS", "PushSettings", "alias", "push_settings"]
 
@@ -35,6 +39,9 @@ DEFAULTS: dict[str, Any] = {
     "DISPATCHER": "django_push.worker.wake",
     # Fernet keys, newest first. None: derived from SECRET_KEY and SECRET_KEY_FALLBACKS.
     "ENCRYPTION_KEYS": None,
+    # Credentials from code, each a dictionary: docs/providers.md. Stored by push_credential and
+    # when push_worker starts.
+    "CREDENTIALS": [],
     # Provider endpoints, so that a simulator or a proxy can stand in.
     "APNS_PRODUCTION_URL": "https://api.push.apple.com",
     "APNS_SANDBOX_URL": "https://api.sandbox.push.apple.com",
@@ -62,8 +69,24 @@ DEFAULTS: dict[str, Any] = {
     "RETRY_MAX_SECONDS": 900.0,
     # Seconds a push may wait for a device when the message does not say (APNs, FCM: 28 days).
     "TIME_TO_LIVE": 2_419_200,
+    # What an audience may ask about the users of devices: names such as "user__is_staff" or
+    # "user__groups__name", as in Installation.objects.filter(…).
+    "AUDIENCE_LOOKUPS": [],
+    # Seconds that counting an audience may take in the API and the console; None: no limit.
+    "COUNT_SECONDS": 10.0,
+    # Seconds by which a push at the devices' own clocks, or one of a series, may be late; later
+    # than that it is left out instead.
+    "LATE_SECONDS": 3600,
     # Seconds for which an idempotency key is remembered.
     "IDEMPOTENCY_SECONDS": 86_400,
+    # Days without a sign of life after which a device is switched off; None: never.
+    "STALE_DAYS": 90,
+    # Days for which a device that was switched off is kept, with its reason; None: for ever.
+    "DEAD_DAYS": 180,
+    # Days for which finished pushes and what they reached are kept; None: for ever.
+    "HISTORY_DAYS": 365,
+    # When the nightly clean-up begins, by the project's clock; None: only by command or beat.
+    "CLEAN_UP_AT": "03:00",
     # Requests per client key (or user) and network address; None: no limit. Many phones share
     # one address behind a carrier's NAT, so do not be stingy.
     "THROTTLE_REGISTER": "600/min",
@@ -118,7 +141,13 @@ push_settings = PushSettings()
 
 def alias() -> str:
     """The database of every read and write of the pipeline: the primary, never a replica."""
-    return router.db_for_write(apps.get_model("django_push", "PushHistory"))
+    return router.db_for_write(_pipeline())
+
+
+@cache
+def _pipeline() -> type[Model]:
+    """Looked up once: a push to one device asks for the alias twenty times."""
+    return apps.get_model("django_push", "PushHistory")
 
 
 def _on_setting_changed(*, setting: str, **_: Any) -> None:

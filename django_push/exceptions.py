@@ -7,6 +7,7 @@
     │   ├── PayloadTooLarge             the provider's byte limit
     │   └── NoCredentials               the application has no account to send through
     ├── InvalidRegistration (ValueError)  this device cannot be registered as told
+    ├── InvalidPreference (ValueError)  what a person or a device wants cannot be kept as told
     ├── InvalidCredential (ValueError)  a file that is not what a provider needs
     ├── IdempotencyConflict             the key was used for another push
     ├── NotAllowed                      the push is past the state in which this can be done
@@ -18,12 +19,15 @@ Wrong settings raise Django's own ``ImproperlyConfigured``, outside this tree.
 
 from __future__ import annotations
 
+from typing import Self
+
 from django.utils.translation import gettext as _
 
 __all__ = [
     "DjangoPushError",
     "IdempotencyConflict",
     "InvalidCredential",
+    "InvalidPreference",
     "InvalidPush",
     "InvalidRegistration",
     "LockedSecret",
@@ -44,6 +48,13 @@ class DjangoPushError(Exception):
         self.code = code or type(self).code
         self.field = field
         """Which field of the input is meant; empty when it is the whole."""
+
+    def within(self, place: str, words: str) -> Self:
+        """The same, of one among several: ``place`` goes before the field, ``words`` before all."""
+        self.field = f"{place}.{self.field}" if self.field else place
+        self.message = f"{words}: {self.message}"
+        self.args = (self.message,)
+        return self
 
 
 class InvalidPush(DjangoPushError, ValueError):
@@ -79,6 +90,10 @@ class NoCredentials(InvalidPush):
 
 class InvalidRegistration(DjangoPushError, ValueError):
     code = "invalid_registration"
+
+
+class InvalidPreference(DjangoPushError, ValueError):
+    code = "invalid_preference"
 
 
 class InvalidCredential(DjangoPushError, ValueError):

@@ -8,7 +8,7 @@
 * ``push_paused(sender, history, credential, reason)``: a credential's batches were paused by
   the guard.
 * ``installation_deactivated(sender, installation_ids, reason)``: the provider said that these
-  are gone.
+  are gone (``dead``), or knows their token in no environment (``wrong``).
 
 All but the first two are sent after the transaction that they tell of. All but the first are
 sent with ``send_robust``.

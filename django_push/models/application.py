@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import secrets
+from datetime import tzinfo
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
-from django.db import models
+from django.core.exceptions import ValidationError
+from django.db import models, router, transaction
+from django.dispatch import receiver
 from django.utils import timezone
+from django.utils.functional import cached_property
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
 
 from .. import crypto
+from ..conf import alias
+from ..exceptions import InvalidPush
+from ..quiet import Hours
+from ..zones import known_zones, zone_named
 from .fields import ExactCharField
 
 if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
     from django.contrib.auth.models import AnonymousUser
 
-__all__ = ["ApiKey", "Application", "ApplicationAccess", "Role"]
+    from .preferences import Purpose
+
+__all__ = ["AccessRestriction", "ApiKey", "Application", "ApplicationAccess", "Role"]
 
 
 class ApplicationQuerySet(models.QuerySet["Application"]):
@@ -27,17 +38,17 @@ class ApplicationQuerySet(models.QuerySet["Application"]):
     ) -> ApplicationQuerySet:
         """Applications that ``user`` works with; with ``role``, in that role or a higher one.
 
-        Superusers see all. While nobody has been given access to anything, every active staff
-        member sees all: a project with one application needs no bookkeeping.
+        Superusers see all. Until somebody has been given access to anything, every active staff
+        member sees all: a project with one application needs no bookkeeping. From then on, only
+        :meth:`ApplicationAccessManager.open_to_all_staff` opens it again.
         """
         if not (user.is_active and getattr(user, "is_staff", False)):
             return self.none()
         if getattr(user, "is_superuser", False):
             return self.all()
-        access = ApplicationAccess.objects.using(self.db)
-        if not access.exists():
+        if not ApplicationAccess.objects.is_restricted(self.db):
             return self.all()
-        granted = access.filter(user_id=user.pk)
+        granted = ApplicationAccess.objects.using(self.db).filter(user_id=user.pk)
         if role is not None:
             granted = granted.filter(role__gte=role)
         return self.filter(pk__in=granted.values("application_id"))
@@ -63,6 +74,20 @@ class ApplicationManager(models.Manager.from_queryset(ApplicationQuerySet)):  # 
             description=description,
             push_settings=push_settings or {},
             **({"key": key} if key else {}),
+        )
+
+
+def own_time_zone() -> str:
+    """The project's, until staff choose another."""
+    return settings.TIME_ZONE
+
+
+def check_time_zone(name: str) -> None:
+    if name not in known_zones():
+        raise ValidationError(
+            _("“%(name)s” is no time zone. Write it as Europe/Berlin, America/New_York or UTC."),
+            params={"name": name},
+            code="unknown_time_zone",
         )
 
 
@@ -99,8 +124,25 @@ class Application(models.Model):
     time_zone = models.CharField(
         _("time zone"),
         max_length=64,
-        default="UTC",
-        help_text=_("For devices that did not tell theirs, such as Europe/Berlin."),
+        default=own_time_zone,
+        validators=[check_time_zone],
+        help_text=_(
+            "Such as Europe/Berlin. The clock of repeated pushes, and of devices that did not "
+            "tell their own."
+        ),
+    )
+    quiet_from = models.TimeField(
+        _("quiet from"),
+        null=True,
+        blank=True,
+        help_text=_(
+            "Such as 22:00, by the device's own clock: from then on pushes wait, unless they are "
+            "transactional or would expire before. People may choose hours of their own."
+        ),
+    )
+    quiet_until = models.TimeField(_("quiet until"), null=True, blank=True)
+    own_quiet_hours = models.BooleanField(
+        _("devices have quiet hours of their own"), default=False, editable=False
     )
     trust_client_user_ids = models.BooleanField(
         _("trust user ids sent by clients"),
@@ -122,6 +164,45 @@ class Application(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def clean(self) -> None:
+        super().clean()
+        if (self.quiet_from is None) != (self.quiet_until is None):
+            text = _("Give both times, or neither: there are no quiet hours then.")
+            raise ValidationError({"quiet_until": text})
+        if self.quiet_from is not None and self.quiet_from == self.quiet_until:
+            text = _("These hours have no length. For no quiet hours leave both empty.")
+            raise ValidationError({"quiet_until": text})
+
+    @property
+    def quiet_hours(self) -> Hours | None:
+        """Those of devices that have none of their own; ``None``: no hour is quiet."""
+        if self.quiet_from is None or self.quiet_until is None:
+            return None
+        return Hours.between(self.quiet_from, self.quiet_until)
+
+    @property
+    def zone(self) -> tzinfo:
+        """The zone of its clock."""
+        return zone_named(self.time_zone)
+
+    @cached_property
+    def _purposes(self) -> dict[str, Purpose]:
+        return {row.key: row for row in self.purposes.using(alias())}
+
+    def purpose_named(self, key: str) -> Purpose:
+        """What a push is about, by its key; read once, since many pushes name the same.
+
+        Raises :class:`~django_push.exceptions.InvalidPush` for what is not declared.
+        """
+        if key not in self._purposes:
+            del self._purposes  # declared since?
+        if key not in self._purposes:
+            text = gettext("This application has no purpose “%(key)s”. It has: %(known)s.")
+            known = ", ".join(sorted(self._purposes)) or gettext("none")
+            words = {"key": key[:64], "known": known}
+            raise InvalidPush(text % words, code="unknown_purpose", field="purpose")
+        return self._purposes[key]
+
 
 class Role(models.IntegerChoices):
     """What somebody may do in an application at the most; Django's permissions apply beside it."""
@@ -132,8 +213,26 @@ class Role(models.IntegerChoices):
     MANAGER = 40, _("manages keys and credentials too")
 
 
+class ApplicationAccessManager(models.Manager["ApplicationAccess"]):
+    def is_restricted(self, using: str | None = None) -> bool:
+        """Whether only those of the staff who are listed see applications."""
+        alias = using or self.db
+        return self.using(alias).exists() or AccessRestriction.objects.using(alias).exists()
+
+    def open_to_all_staff(self) -> None:
+        """Forget all access: every staff member works with every application again."""
+        alias = router.db_for_write(self.model)
+        with transaction.atomic(using=alias):
+            self.using(alias).all().delete()
+            AccessRestriction.objects.using(alias).all().delete()
+
+
 class ApplicationAccess(models.Model):
-    """Who of the staff works with which application. With no rows at all, everybody with all."""
+    """Who of the staff works with which application.
+
+    Before the first row everybody works with all. After the last one is gone, nobody but
+    superusers sees any: :class:`AccessRestriction` remembers that there was one.
+    """
 
     application = models.ForeignKey(
         Application,
@@ -149,6 +248,8 @@ class ApplicationAccess(models.Model):
     )
     role = models.PositiveSmallIntegerField(_("role"), choices=Role.choices, default=Role.SENDER)
 
+    objects = ApplicationAccessManager()
+
     class Meta:
         verbose_name = _("access to an application")
         verbose_name_plural = _("access to applications")
@@ -158,6 +259,30 @@ class ApplicationAccess(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user} {self.get_role_display()} ({self.application})"
+
+
+class AccessRestriction(models.Model):
+    """There was access, and some of it was removed: at most one row, with the key 1.
+
+    Without it, deleting the only listed user (or the only application with a list) would open
+    every application to all staff.
+    """
+
+    since = models.DateTimeField(_("since"), default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name = _("restriction of access")
+        verbose_name_plural = _("restrictions of access")
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return str(self.since)
+
+
+@receiver(models.signals.pre_delete, sender=ApplicationAccess)
+def _stay_restricted(using: str, **kwargs: Any) -> None:
+    """Also sent for rows that go with their user or application, and for bulk deletes."""
+    AccessRestriction.objects.using(using).get_or_create(pk=1)
 
 
 class ApiKeyManager(models.Manager["ApiKey"]):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -17,9 +19,9 @@ __all__ = ["Credential"]
 
 
 class CredentialQuerySet(models.QuerySet["Credential"]):
-    def usable(self) -> CredentialQuerySet:
-        """Those that a push may be sent through: switched on and not past their end."""
-        unexpired = models.Q(expires_at=None) | models.Q(expires_at__gt=timezone.now())
+    def usable(self, now: datetime | models.Expression | None = None) -> CredentialQuerySet:
+        """Those that a push may be sent through: switched on and not past their end at ``now``."""
+        unexpired = models.Q(expires_at=None) | models.Q(expires_at__gt=now or timezone.now())
         return self.filter(unexpired, is_active=True)
 
 
@@ -66,6 +68,9 @@ class Credential(models.Model):
         editable=False,
     )
     check_detail = models.TextField(_("what the provider said"), blank=True, editable=False)
+    down_since = models.DateTimeField(_("out of reach since"), null=True, editable=False)
+    next_try_at = models.DateTimeField(_("next try"), null=True, editable=False)
+    down_reason = models.TextField(_("why it is out of reach"), blank=True, editable=False)
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
     updated_at = models.DateTimeField(_("changed"), auto_now=True)
     uploaded_by = models.CharField(_("uploaded by"), max_length=191, blank=True, editable=False)

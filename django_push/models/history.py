@@ -26,6 +26,7 @@ class State(models.TextChoices):
     DONE = "done", _("done")
     NOBODY = "nobody", _("nobody to send to")
     CANCELLED = "cancelled", _("stopped")
+    MISSED = "missed", _("missed")
     FAILED = "failed", _("failed")
 
 
@@ -33,10 +34,18 @@ class PushHistory(models.Model):
     """One sending of a :class:`Notification`. ``content`` is frozen: what was sent, to whom."""
 
     application = models.ForeignKey(
-        Application, verbose_name=_("application"), on_delete=models.CASCADE, related_name="pushes"
+        Application,
+        verbose_name=_("application"),
+        on_delete=models.CASCADE,
+        related_name="pushes",
+        db_index=False,  # an index begins with it
     )
     notification = models.ForeignKey(
-        Notification, verbose_name=_("message"), on_delete=models.CASCADE, related_name="pushes"
+        Notification,
+        verbose_name=_("message"),
+        on_delete=models.CASCADE,
+        related_name="pushes",
+        db_index=False,  # as above
     )
     public_id = models.UUIDField(_("push id"), unique=True, default=uuid.uuid4, editable=False)
     title = models.CharField(_("push"), max_length=191, blank=True)
@@ -56,6 +65,7 @@ class PushHistory(models.Model):
     plan_started_at = models.DateTimeField(null=True)
     planned_at = models.DateTimeField(_("planned"), null=True)
     open_batches = models.IntegerField(default=0)
+    late_batches = models.PositiveIntegerField(default=0)
     rate = models.PositiveIntegerField(_("speed limit"), null=True)
     next_slot_at = models.DateTimeField(null=True)
 
@@ -108,13 +118,6 @@ class PushBatchQuerySet(models.QuerySet["PushBatch"]):
         """Devices left out, by reason."""
         return _added_up(self.exclude(skipped=0).values_list("skipped_reasons", flat=True))
 
-    def per_type(self) -> dict[str, dict[str, int]]:
-        """Accepted and not reached, by platform."""
-        rows = self.values_list("device_type").annotate(
-            sent=models.Sum("successes"), failed=models.Sum("failures")
-        )
-        return {kind: {"successes": sent, "failures": failed} for kind, sent, failed in rows}
-
 
 def _added_up(counts: Iterable[dict[str, int]]) -> dict[str, int]:
     total: dict[str, int] = {}
@@ -127,13 +130,24 @@ def _added_up(counts: Iterable[dict[str, int]]) -> dict[str, int]:
 class PushBatch(models.Model):
     """A ledger of installations of one push, one credential and one platform.
 
+    A *late* batch holds devices that left another batch of the push: ``late`` is how often they
+    moved. A *probe* is a late batch of devices whose token looked wrong: it goes through the
+    credential of the other environment.
+
     ``ids`` holds the primary keys ascending and packed, ``outcomes`` one byte for each; both are
-    read and written by :mod:`django_push.delivery.ledger` alone. ``turn_at`` is its place in the
+    read and written by :mod:`django_push.delivery.ledger` alone. ``opened`` is a bit for each, once
+    somebody opened the push. ``turn_at`` is its place in the
     queue, ``claim_at`` the same while it may be claimed, and NULL while it is leased, paused or
-    settled.
+    settled. ``due_at`` is the moment of its own devices, NULL when it is the push's; ``wakes_at``
+    the end of their quiet hours, where they wait for it.
     """
 
-    history = models.ForeignKey(PushHistory, on_delete=models.CASCADE, related_name="batches")
+    history = models.ForeignKey(
+        PushHistory,
+        on_delete=models.CASCADE,
+        related_name="batches",
+        db_index=False,  # two indexes begin with it
+    )
     seq = models.PositiveIntegerField()
     credential = models.ForeignKey(
         Credential, null=True, on_delete=models.SET_NULL, related_name="+"
@@ -142,13 +156,18 @@ class PushBatch(models.Model):
     network = ExactCharField(max_length=32, blank=True)
     device_type = ExactCharField(max_length=16)
     target = models.CharField(max_length=255, blank=True)
+    late = models.PositiveSmallIntegerField(default=0)
+    probe = models.BooleanField(default=False)
     ids = models.BinaryField()
     outcomes = models.BinaryField()
+    opened = models.BinaryField(null=True)
     size = models.PositiveIntegerField()
     first_id = models.BigIntegerField()
     last_id = models.BigIntegerField()
 
     rate = models.PositiveIntegerField(null=True)
+    due_at = models.DateTimeField(null=True)
+    wakes_at = models.DateTimeField(null=True)
     not_before = models.DateTimeField()
     turn_at = models.DateTimeField()
     claim_at = models.DateTimeField(null=True)
@@ -163,6 +182,7 @@ class PushBatch(models.Model):
     successes = models.PositiveIntegerField(default=0)
     failures = models.PositiveIntegerField(default=0)
     invalid = models.PositiveIntegerField(default=0)
+    suspects = models.PositiveIntegerField(default=0)
     skipped = models.PositiveIntegerField(default=0)
     skipped_reasons = models.JSONField(default=dict)
 
@@ -176,7 +196,8 @@ class PushBatch(models.Model):
             models.UniqueConstraint(fields=["history", "seq"], name="django_push_batch_seq")
         ]
         indexes = [
-            models.Index(fields=["claim_at"], name="django_push_batch_claim"),
+            # With what waits for hours (time zones, retries) the claim reads the index alone.
+            models.Index(fields=["claim_at", "not_before"], name="django_push_batch_claim"),
             models.Index(fields=["lease_until"], name="django_push_batch_lease"),
             models.Index(fields=["history", "first_id", "last_id"], name="django_push_batch_ids"),
         ]
@@ -193,6 +214,7 @@ class DeliveryFailure(models.Model):
         verbose_name=_("push"),
         on_delete=models.CASCADE,
         related_name="delivery_failures",
+        db_index=False,  # two indexes begin with it
     )
     installation = models.ForeignKey(
         Installation,

@@ -16,7 +16,11 @@ class IdempotencyKey(models.Model):
     """The push that a caller's key stands for, with a digest of what was asked."""
 
     application = models.ForeignKey(
-        Application, verbose_name=_("application"), on_delete=models.CASCADE, related_name="+"
+        Application,
+        verbose_name=_("application"),
+        on_delete=models.CASCADE,
+        related_name="+",
+        db_index=False,  # an index begins with it
     )
     key = ExactCharField(_("key"))
     body_hash = models.CharField(_("SHA-256 of the request"), max_length=64)

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from django.conf import settings
-from django.db import models, transaction
+from django.db import DatabaseError, models, transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from ..messages import Environment
+from .again import again
 from .application import Application
+from .changing import Change
 from .fields import ExactCharField, public_id
 from .registration import InstallationManager, Owner, Said, check_channel
 
-__all__ = ["Installation", "Subscription"]
+__all__ = ["KNOWN", "Installation", "Known", "Subscription", "is_as_said"]
 
 SEEN_EVERY = timedelta(hours=1)
 """How often ``last_seen_at`` is written at most: a write storm buys nothing finer."""
@@ -29,18 +31,20 @@ class Installation(models.Model):
         NONE = "", _("none")
         UNREGISTERED = "unregistered", _("the app signed off")
         DEAD = "dead", _("the provider says that the app is gone")
+        WRONG = "wrong", _("the provider knows its token in no environment")
         STALE = "stale", _("not seen for a long time")
         STAFF = "staff", _("switched off by staff")
+        OPTED_OUT = "opted_out", _("its user wants no pushes")
+        IMPORTED = "imported", _("was switched off where it came from")
 
     application = models.ForeignKey(
         Application,
         verbose_name=_("application"),
         on_delete=models.CASCADE,
         related_name="installations",
+        db_index=False,  # five indexes begin with it
     )
-    public_id = ExactCharField(
-        _("id"), max_length=24, unique=True, default=public_id, editable=False
-    )
+    public_id = ExactCharField(_("id"), max_length=24, default=public_id, editable=False)
     installation_id = ExactCharField(
         _("installation id"), null=True, blank=True, help_text=_("The client's own, lower case.")
     )
@@ -82,6 +86,7 @@ class Installation(models.Model):
     inactive_reason = models.CharField(
         _("why it is switched off"), max_length=16, choices=Reason.choices, blank=True
     )
+    inactive_since = models.DateTimeField(_("switched off since"), null=True, editable=False)
     bound_at = models.DateTimeField(_("of this user since"), default=timezone.now)
     registered_at = models.DateTimeField(_("registered"), default=timezone.now)
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
@@ -94,6 +99,8 @@ class Installation(models.Model):
         verbose_name = _("device")
         verbose_name_plural = _("devices")
         constraints = [
+            # unique=True would give PostgreSQL a second index, for LIKE.
+            models.UniqueConstraint(fields=["public_id"], name="django_push_public_id_once"),
             models.UniqueConstraint(
                 fields=["application", "provider", "address_hash"],
                 name="django_push_address_once",
@@ -108,10 +115,31 @@ class Installation(models.Model):
                 name="django_push_inst_part",
             ),
             models.Index(fields=["application", "user_key"], name="django_push_inst_user"),
+            models.Index(fields=["application", "time_zone", "id"], name="django_push_inst_zone"),
         ]
 
     def __str__(self) -> str:
         return f"{self.device_type} {self.address[:8]}…"
+
+    @staticmethod
+    def off(reason: str, now: datetime) -> dict[str, Any]:
+        """The columns of a device that is switched off for ``reason``, for an UPDATE."""
+        return {
+            "is_active": False,
+            "inactive_reason": reason,
+            "inactive_since": now,
+            "updated_at": now,
+        }
+
+    @staticmethod
+    def on(now: datetime) -> dict[str, Any]:
+        """The columns of a device that is switched on again, for an UPDATE."""
+        return {
+            "is_active": True,
+            "inactive_reason": "",
+            "inactive_since": None,
+            "updated_at": now,
+        }
 
     @property
     def channels(self) -> list[str]:
@@ -131,70 +159,183 @@ class Installation(models.Model):
             ignore_conflicts=True,
         )
 
-    def change(
-        self, *, channels: Iterable[str] | None = None, attributes: dict[str, Any] | None = None
-    ) -> None:
-        """Replace channels, attributes or both; ``None`` leaves them as they are."""
+    def change(self, **said: Any) -> None:
+        """Change ``channels`` (all of them), ``add_channels``, ``remove_channels``, or columns.
+
+        Columns are those that a registration may set too; ``is_active=False`` switches the device
+        off as staff do. Raises :class:`~django_push.exceptions.InvalidRegistration`, and
+        ``Installation.DoesNotExist`` for one that was deleted meanwhile.
+        """
+        change = Change.read(type(self), **said)
+        columns = [*change.apply(self), "updated_at"]
+        try:
+            again(str(self._state.db), lambda: self._write(columns, change))
+        except DatabaseError:
+            if type(self).objects.using(self._state.db).filter(pk=self.pk).exists():
+                raise
+            raise type(self).DoesNotExist from None
+
+    def _write(self, columns: list[str], change: Change) -> None:
         with transaction.atomic(using=self._state.db):
-            if attributes is not None:
-                self.attributes = attributes
-            self.save(update_fields=["attributes", "updated_at"])
-            if channels is not None:
-                self.set_channels(channels)
+            self.save(update_fields=columns)
+            if change.is_about_channels:
+                self.set_channels(change.channels_after(self.channels))
+
+    @classmethod
+    def _new(cls, application: Application, said: Said) -> Installation:
+        """A row for a device that was not known, unsaved."""
+        return cls(
+            application=application,
+            device_type=said.device_type,
+            bound_at=said.now,
+            registered_at=said.now,
+            last_seen_at=said.now,
+            **said.place,
+        )
+
+    def _is_at(self, provider: str, address_hash: str) -> bool:
+        return (self.provider, self.address_hash) == (provider, address_hash)
 
     def _take(self, said: Said) -> list[str]:
         """Take over what a registration says; the names of the columns that changed.
 
-        It switches the device on again, unless staff switched it off: every start of the app
-        registers, and would undo what they did.
+        It switches the device on again, unless staff or its user switched it off: every start of
+        the app registers, and would undo what they did.
         """
         before = {field.attname: getattr(self, field.attname) for field in self._meta.fields}
         self.device_type = said.device_type
-        if not self.is_active and self.inactive_reason != self.Reason.STAFF:
+        if _comes_back(self):
             self.is_active, self.inactive_reason, self.registered_at = True, "", said.now
+            self.inactive_since = None
         for name, value in said.details.items():
-            setattr(self, name, value)
-        if said.owner:
+            setattr(self, name, self._newer(name, value))
+        if said.owner and not _is_of(self, said.owner):
             self._bind(said.owner, said.now)
-        if said.now - self.last_seen_at >= SEEN_EVERY:
+        if "last_seen_at" not in said.details and _is_long_unseen(self, said.now):
             self.last_seen_at = self.registered_at = said.now
         return [name for name, old in before.items() if getattr(self, name) != old]
 
-    def _move(self, place: dict[str, Any], said: Said) -> Installation:
-        """Give the row its app's new address.
+    def _newer(self, name: str, value: Any) -> Any:
+        """What becomes of a column when ``value`` is told, perhaps by an old export of it."""
+        if self._state.adding or name not in KEPT:
+            return value
+        present = getattr(self, name)
+        if name == "public_id":
+            return present  # the app holds it
+        return min(present, value) if name == "created_at" else max(present, value)
+
+    def _move(self, said: Said) -> list[str]:
+        """Give the row its app's new address, unsaved; the names of the columns that changed.
 
         An installation id is no proof: who merely knows it must not get its user's pushes.
         """
-        changed = {**place, "updated_at": said.now}
+        changed: dict[str, Any] = dict(said.place)
         if self.user_verified and not (said.owner and said.owner.proved):
-            changed |= {"user": None, "user_key": "", "user_verified": False, "bound_at": said.now}
+            changed |= {
+                "user_id": None,
+                "user_key": "",
+                "user_verified": False,
+                "bound_at": said.now,
+            }
         for name, value in changed.items():
             setattr(self, name, value)
-        self.save(update_fields=list(changed))
-        return self
+        return list(changed)
 
-    def _retire(self) -> None:
-        """Switch off what the same app was known as before."""
-        self.installation_id, self.is_active = None, False
-        if self.inactive_reason != self.Reason.STAFF:
-            self.inactive_reason = self.Reason.UNREGISTERED
-        self.save(update_fields=["installation_id", "is_active", "inactive_reason", "updated_at"])
+    def _leave_choices(self, heir: Installation) -> None:
+        """What its app opted out of stays so under the row by which it is known from now on."""
+        told = list(heir.purpose_choices.values_list("purpose", flat=True))
+        self.purpose_choices.exclude(purpose__in=told).update(installation=heir)
+        if not heir.quiet_hours.exists():
+            self.quiet_hours.update(installation=heir)
+
+    def _inherit(self, former: Installation, now: datetime) -> list[str]:
+        """What staff or its user switched off stays off under the row by which it is known from
+        now on; the names of the columns that changed, unsaved."""
+        if not self.is_active or former.inactive_reason not in STAYS_OFF:
+            return []
+        changed = self.off(former.inactive_reason, now)
+        for name, value in changed.items():
+            setattr(self, name, value)
+        return list(changed)
+
+    def _retire(self) -> list[str]:
+        """Switch off what the same app was known as before, unsaved; the columns to write."""
+        if not self.is_active and self.installation_id is None:
+            return []
+        changed: dict[str, Any] = {"installation_id": None}
+        if self.inactive_reason not in STAYS_OFF:
+            changed |= self.off(self.Reason.UNREGISTERED, timezone.now())
+        for name, value in changed.items():
+            setattr(self, name, value)
+        return [*changed, "updated_at"]
 
     def _bind(self, owner: Owner, now: datetime) -> None:
         """A claim that differs from what was proved unbinds; it never binds to a proved user."""
-        if self.user_key == owner.user_key and (self.user_verified or not owner.proved):
-            return
         if self.user_key != owner.user_key:
             self.bound_at = now
         self.user = owner.user  # type: ignore[assignment]
         self.user_key, self.user_verified = owner.user_key, owner.proved
 
 
+STAYS_OFF = (Installation.Reason.STAFF, Installation.Reason.OPTED_OUT)
+"""Reasons that registering again does not undo."""
+
+KEPT = frozenset(("public_id", "created_at", "last_seen_at", "registered_at"))
+"""Columns of which the present value may stand against the one that is told."""
+
+
+class Known(Protocol):
+    """The columns that tell whether a registration changes a device, beside those that it names."""
+
+    device_type: str
+    is_active: bool
+    inactive_reason: str
+    user_key: str
+    user_verified: bool
+    last_seen_at: datetime
+
+
+KNOWN = tuple(Known.__annotations__)
+
+
+def is_as_said(device: Known, said: Said, owner: Owner | None) -> bool:
+    """Whether :meth:`Installation._take` would change nothing, if ``owner`` says it.
+
+    ``device`` needs no more than the columns of :data:`KNOWN` and of ``said.details``. ``False``
+    may be wrong for what only imports say (:data:`KEPT`), ``True`` never is.
+    """
+    return (
+        device.device_type == said.device_type
+        and all(getattr(device, name) == value for name, value in said.details.items())
+        and (not owner or _is_of(device, owner))
+        and not _comes_back(device)
+        and not _is_long_unseen(device, said.now)
+    )
+
+
+def _comes_back(device: Known) -> bool:
+    """Whether registering switches it on."""
+    return not device.is_active and device.inactive_reason not in STAYS_OFF
+
+
+def _is_of(device: Known, owner: Owner) -> bool:
+    """Whether it is ``owner``'s already, and proved if ``owner`` is."""
+    return device.user_key == owner.user_key and (device.user_verified or not owner.proved)
+
+
+def _is_long_unseen(device: Known, now: datetime) -> bool:
+    return now - device.last_seen_at >= SEEN_EVERY
+
+
 class Subscription(models.Model):
     """A device in a channel: a row each, so that the devices of a channel are an index."""
 
     application = models.ForeignKey(
-        Application, verbose_name=_("application"), on_delete=models.CASCADE, related_name="+"
+        Application,
+        verbose_name=_("application"),
+        on_delete=models.CASCADE,
+        related_name="+",
+        db_index=False,
     )
     channel = ExactCharField(_("channel"))
     installation = models.ForeignKey(

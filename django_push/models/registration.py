@@ -1,87 +1,28 @@
-"""Registration: whose device it is, and the one row that a device has.
+"""Registration: the one row that a device has, however often and by whomever it is registered.
 
-Whose it is, is *proved* (user credentials, a server key) or *claimed* (a client key, or none).
 A claim never takes a device to a user that the device was proved to be of.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable
-from contextlib import suppress
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from django.contrib.auth import get_user_model
-from django.core.exceptions import ValidationError
-from django.db import IntegrityError, models, transaction
-from django.db.models import Q
-from django.utils import timezone
-from django.utils.translation import gettext as _
+from django.db import models, transaction
+from django.db.models import Case, Q, Value, When
 
 from ..clock import clock
-from ..exceptions import InvalidRegistration
-from ..messages import DEVICE_TYPES
-from ..providers.base import known_providers
+from .again import again
+from .bulk import BulkRegistration, Registered
+from .bulk_rows import DeviceRows
+from .changing import BulkChange
+from .said import Owner, Said, address_hash, check_address, check_channel, check_device_type
 
 if TYPE_CHECKING:
-    from django.contrib.auth.base_user import AbstractBaseUser
-
     from .application import Application
     from .installation import Installation
 
-__all__ = ["InstallationManager", "Owner", "Said", "address_hash", "check_channel"]
-
-TRIES = 3
-"""Of one registration that meets others of the same device."""
-
-
-def address_hash(address: str) -> str:
-    """SHA-256 of the address in hex: what MySQL can index whatever the length."""
-    return hashlib.sha256(address.encode()).hexdigest()
-
-
-class Owner:
-    """Whose device a registration says it is.
-
-    ``user`` is proved by its own credentials; ``user_key`` with ``proved`` comes from a server
-    key, without it from a client.
-    """
-
-    def __init__(
-        self,
-        user: AbstractBaseUser | None = None,
-        user_key: str = "",
-        *,
-        proved: bool = False,
-    ) -> None:
-        self.user = user
-        self.user_key = str(user.pk) if user is not None else user_key
-        self.proved = proved or user is not None
-
-    @classmethod
-    def vouched(cls, user_key: str) -> Owner:
-        """The owner that a server key names: a user of this project if one has that key."""
-        users = get_user_model()._default_manager
-        try:
-            user = users.filter(pk=user_key).first()
-        except (TypeError, ValueError, ValidationError):  # not even of the key's type
-            user = None
-        # "007" finds user 7 and yet is another id
-        known = user is not None and str(user.pk) == user_key
-        return cls(user=user if known else None, user_key=user_key, proved=True)
-
-    def __bool__(self) -> bool:
-        return bool(self.user_key)
-
-
-class Said(NamedTuple):
-    """What a registration says beside the address."""
-
-    device_type: str
-    owner: Owner | None
-    details: dict[str, Any]
-    now: datetime
+__all__ = ["InstallationManager", "Owner", "Registered", "Said", "address_hash", "check_channel"]
 
 
 class InstallationManager(models.Manager["Installation"]):
@@ -102,33 +43,56 @@ class InstallationManager(models.Manager["Installation"]):
         ``locale`` or ``time_zone``. A device that comes back under another proved owner moves to
         that owner at once (``bound_at``).
 
-        An app that comes back with a new address under its ``installation_id`` keeps its row;
-        whose it is must then be proved again.
+        An app that comes back with a new address under its ``installation_id``, or that names its
+        ``previous_address``, keeps its row; whose it is must then be proved again.
 
         Raises :class:`~django_push.exceptions.InvalidRegistration`.
         """
-        device_type, provider = _check_device_type(device_type, provider)
-        address = _check_address(provider, _with_kind(address, details))
-        if "installation_id" in details:
-            details["installation_id"] = (details["installation_id"] or "").lower() or None
-        channels = None if channels is None else sorted({check_channel(name) for name in channels})
-        said = Said(device_type, owner, details, clock(self.db).now())
-        identity = {
-            "application": application,
-            "provider": provider,
-            "address_hash": address_hash(address),
-        }
-        known = self.filter(**identity).first()
-        same_channels = channels is None or (known and known.channels == channels)
-        if known and same_channels and not known._take(said):
-            return known  # every start of every app comes here: it must not write
-        for _try in range(TRIES - 1):
-            # Another request may take the address or the installation id in this very moment.
-            # The transaction begins anew then: on MariaDB two that failed to insert both hold a
-            # shared lock on the row, and would deadlock if they went on to change it.
-            with suppress(IntegrityError):
-                return self._store(identity, address, channels, said)
-        return self._store(identity, address, channels, said)
+        said = Said.read(
+            self,
+            device_type=device_type,
+            address=address,
+            provider=provider,
+            owner=owner,
+            channels=channels,
+            **details,
+        )
+        known = self._unchanged(application, said)
+        if known is not None:
+            return known
+        # Another request may take the address or the installation id in this very moment. The
+        # transaction begins anew then: on MariaDB two that failed to insert both hold a shared
+        # lock on the row, and would deadlock if they went on to change it.
+        return again(self.db, lambda: self._store(application, said))
+
+    def register_many(
+        self, application: Application, devices: Iterable[Mapping[str, Any]]
+    ) -> list[Registered]:
+        """:meth:`register` for many: what became of each of ``devices``, in their order.
+
+        A device is a mapping of the arguments of :meth:`register`. One that cannot be registered
+        is refused by itself, all others are registered. It costs about ten statements for a
+        thousand devices, and each thousand is a transaction.
+        """
+        return list(self.register_stream(application, devices))
+
+    def register_stream(
+        self, application: Application, devices: Iterable[Mapping[str, Any]], *, size: int = 1000
+    ) -> Iterator[Registered]:
+        """:meth:`register_many` as it goes along: at most ``size`` devices are in memory.
+
+        Nothing is registered until the results are asked for.
+        """
+        return BulkRegistration(self, application).stream(devices, size)
+
+    def change_many(
+        self, application: Application, changes: Iterable[Mapping[str, Any]]
+    ) -> list[Registered]:
+        """:meth:`Installation.change` for many, each named by its ``public_id``.
+
+        One that cannot be changed is refused by itself. A thousand are one transaction.
+        """
+        return list(BulkChange(self, application).stream(changes, 1000))
 
     def unregister(
         self,
@@ -146,112 +110,129 @@ class InstallationManager(models.Manager["Installation"]):
         With a proved ``owner`` only that owner's device: who logged out of a phone that somebody
         else uses now must not silence it.
         """
-        known, network = _check_device_type(device_type, provider)
         now = clock(self.db).now()
-        here = Q(provider=network, address_hash=address_hash(_check_address(network, address)))
-        if not provider:
-            # An iPhone may be registered with FCM: signing off names no network.
-            here |= Q(device_type=known, address_hash=address_hash(address))
-        mine = self.filter(here, application=application, is_active=True)
+        mine = self.filter(_here(device_type, provider, address), application=application)
+        # One that is off already (its user wants no pushes) is unbound too.
+        mine = mine.exclude(is_active=False, user_key="")
         if owner is not None and owner.proved:
             mine = mine.filter(user_key=owner.user_key)
-        changed = mine.update(
-            is_active=False,
-            inactive_reason=self.model.Reason.UNREGISTERED,
-            user=None,
-            user_key="",
-            user_verified=False,
-            bound_at=now,
-            updated_at=now,
-        )
+        reason = self.model.Reason.UNREGISTERED
+        changes = {
+            # Before is_active: MySQL sees what was set before in the same statement.
+            "inactive_reason": _unless_off(Value(reason), "inactive_reason"),
+            "inactive_since": _unless_off(Value(now), "inactive_since"),
+            "is_active": False,
+            "user": None,
+            "user_key": "",
+            "user_verified": False,
+            "bound_at": now,
+        }
+        changed = again(self.db, lambda: mine.update(**changes))
         return bool(changed)
 
-    def _store(
-        self, identity: dict[str, Any], address: str, channels: list[str] | None, said: Said
-    ) -> Installation:
+    def at_address(
+        self, application: Application, *, device_type: str, address: str, provider: str = ""
+    ) -> Installation | None:
+        """The device with this address, on whichever network without ``provider``.
+
+        Raises :class:`~django_push.exceptions.InvalidRegistration` for what is no address.
+        """
+        return self.filter(_here(device_type, provider, address), application=application).first()
+
+    def _identity(self, application: Application, said: Said) -> dict[str, Any]:
+        return {
+            "application": application,
+            "provider": said.provider,
+            "address_hash": said.address_hash,
+        }
+
+    def _store(self, application: Application, said: Said) -> Installation:
         with transaction.atomic(using=self.db):
-            row = self._lock(identity)
-            former = self._former_life(identity["application"], said, row)
-            if row is None and former is not None:
-                row = former._move({**identity, "address": address}, said)
-            row = row or self._create(identity, address, said)
-            row.save(update_fields=[*row._take(said), "updated_at"])
-            if channels is not None:
-                row.set_channels(channels)
+            row, former = self._locked(application, said)
+            changed: list[str] = []
+            if former is not None and row is not None:
+                former.save(update_fields=former._retire())
+                former._leave_choices(row)
+            elif former is not None:
+                row, changed = former, former._move(said)
+            if row is None:
+                row = self.model._new(application, said)
+                row._take(said)
+                row.save(using=self.db, force_insert=True)
+            else:
+                changed += row._take(said)
+                if former is not None and former is not row:
+                    changed += row._inherit(former, said.now)
+                row.save(update_fields={*changed, "updated_at"})
+                if "bound_at" in changed:
+                    self._rebind([row.pk])
+            if said.channels is not None:
+                row.set_channels(said.channels)
         return row
 
-    def _former_life(
-        self, application: Application, said: Said, row: Installation | None
-    ) -> Installation | None:
-        """The row under the same installation id and another address; retired if ``row`` is."""
-        app = said.details.get("installation_id")
-        former = app and self._lock({"application": application, "installation_id": app})
-        if not former or (row and row.pk == former.pk):
+    def _rebind(self, ids: Sequence[int]) -> None:
+        """Devices have another user: ``bound_at`` is the moment at which everybody can see it.
+
+        A push may be planned between the moment at which a registration begins and that at which
+        it is committed, and it finds the old user. It must be older than ``bound_at``.
+        """
+        rows = self.filter(pk__in=ids)
+        transaction.on_commit(
+            lambda: rows.update(bound_at=clock(self.db).now()), using=self.db, robust=True
+        )
+
+    def _locked(
+        self, application: Application, said: Said
+    ) -> tuple[Installation | None, Installation | None]:
+        """The row with the address; and the one of the same app, or device, at another address.
+
+        Both are taken in the order of their keys: two registrations that meet would else wait for
+        each other.
+        """
+        places = self._places(application, said)
+        rows = (row for place in places for row in self.filter(**place).only("pk"))
+        found = DeviceRows(self, application).locked(rows)
+        row = next((one for one in found if one._is_at(said.provider, said.address_hash)), None)
+        others = [one for one in found if one is not row]
+        former = next((one for one in others if said.app == one.installation_id is not None), None)
+        if former is None and said.previous:
+            former = next((one for one in others if one._is_at(said.provider, said.previous)), None)
+        return row, former
+
+    def _places(self, application: Application, said: Said) -> list[dict[str, Any]]:
+        """Where its rows may be found."""
+        places = [self._identity(application, said)]
+        if said.app:
+            places.append({"application": application, "installation_id": said.app})
+        if said.previous:
+            places.append(self._identity(application, said) | {"address_hash": said.previous})
+        return places
+
+    def _unchanged(self, application: Application, said: Said) -> Installation | None:
+        """The row, if all is as it was: each start of each app comes here, and must not write."""
+        known = self.filter(**self._identity(application, said)).first()
+        if known is None or known._take(said) or self._has_other(application, known, said):
             return None
-        if row is not None:
-            former._retire()
-        return former
+        same_channels = said.channels is None or known.channels == said.channels
+        return known if same_channels else None
 
-    def _lock(self, identity: dict[str, Any]) -> Installation | None:
-        """Take the row by writing it: a transaction on SQLite must begin with its write."""
-        if self.filter(**identity).update(updated_at=timezone.now()):
-            return self.get(**identity)
-        return None
-
-    def _create(self, identity: dict[str, Any], address: str, said: Said) -> Installation:
-        return self.create(
-            **identity,
-            address=address,
-            device_type=said.device_type,
-            bound_at=said.now,
-            registered_at=said.now,
-            last_seen_at=said.now,
-        )
+    def _has_other(self, application: Application, known: Installation, said: Said) -> bool:
+        """Whether the device is also on at the address that it had before."""
+        if not said.previous:
+            return False
+        identity = self._identity(application, said) | {"address_hash": said.previous}
+        return self.filter(**identity, is_active=True).exclude(pk=known.pk).exists()
 
 
-def _check_device_type(device_type: str, provider: str) -> tuple[str, str]:
-    device_type = device_type.lower()
-    if device_type not in DEVICE_TYPES:
-        raise InvalidRegistration(
-            _("Unknown platform “%(name)s”. Known are: %(known)s.")
-            % {"name": device_type, "known": ", ".join(DEVICE_TYPES)},
-            code="unknown_platform",
-            field="device_type",
-        )
-    return device_type, provider or DEVICE_TYPES[device_type]
+def _here(device_type: str, provider: str, address: str) -> Q:
+    """Rows with this address. An iPhone may be registered with FCM, and need not say so."""
+    known, network = check_device_type(device_type, provider)
+    here = Q(provider=network, address_hash=address_hash(check_address(network, address)))
+    if not provider:
+        here |= Q(device_type=known, address_hash=address_hash(address))
+    return here
 
 
-FID = "fid:"
-"""Marks a Firebase installation id, which FCM takes beside device tokens."""
-
-
-def _with_kind(address: str, details: dict[str, Any]) -> str:
-    """The address as stored: a Firebase installation id bears a prefix, and says so."""
-    if details.get("address_kind") == "fid" and not str(address).startswith(FID):
-        address = f"{FID}{address}"
-    if str(address).startswith(FID):
-        details["address_kind"] = "fid"
-    return address
-
-
-def _check_address(provider: str, address: str) -> str:
-    if not isinstance(address, str) or not address or len(address) > 4096:
-        raise InvalidRegistration(
-            _("The device token must be a text of 1 to 4,096 characters."),
-            code="invalid_token",
-            field="address",
-        )
-    for cls in known_providers().values():
-        if cls.network == provider:
-            return cls.check_address(address)
-    return address
-
-
-def check_channel(name: object) -> str:
-    if not isinstance(name, str) or not name or len(name) > 191:
-        raise InvalidRegistration(
-            _("A channel is a text of 1 to 191 characters."),
-            code="invalid_channel",
-            field="channels",
-        )
-    return name
+def _unless_off(value: Value, column: str) -> Case:
+    """``value`` for a device that is on; one that was off already keeps what it says."""
+    return Case(When(is_active=True, then=value), default=column)
