@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from django.db.models import Q
-from django.utils import timezone
 
 from .clock import clock
 from .conf import alias
-from .delivery import expire_leases, finish, free_stranded
+from .delivery import advance_series, expire_leases, finish, free_stranded
 from .models import IdempotencyKey, PushBatch, PushHistory, State
 
 __all__ = ["tick"]
@@ -17,13 +16,14 @@ def tick() -> bool:
     """Do what is due by the clock alone; ``True`` when a worker has something to do.
 
     Safe to call from anywhere, any number of times, at the same time: Celery beat, cron, the
-    embedded worker. Expired leases go back to the queue, pushes that lack only their end get it,
-    expired idempotency keys are forgotten.
+    embedded worker. Messages that repeat get their next push, expired leases go back to the queue,
+    pushes that lack only their end get it, expired idempotency keys are forgotten.
     """
+    advance_series()
     expire_leases()
     free_stranded()
     _finish_left_over()
-    IdempotencyKey.objects.using(alias()).filter(expires_at__lt=timezone.now()).delete()
+    IdempotencyKey.objects.using(alias()).filter(expires_at__lt=clock(alias()).now()).delete()
     return has_work()
 
 
@@ -40,10 +40,9 @@ def has_work() -> bool:
 def _finish_left_over() -> None:
     """A worker may die between its last settle and the push's end."""
     ended = PushHistory.objects.using(alias()).filter(
-        state__in=[State.SENDING, State.PAUSED, State.CANCELLED, State.FAILED],
+        state__in=[State.SENDING, State.PAUSED, State.CANCELLED, State.FAILED, State.MISSED],
         planned_at__isnull=False,
         open_batches=0,
         finished_at=None,
     )
-    for pk in ended.values_list("pk", flat=True)[:100]:
-        finish(pk)
+    finish(*ended.values_list("pk", flat=True)[:100])

@@ -21,9 +21,11 @@ from celery import shared_task
 from django.core.exceptions import ImproperlyConfigured
 
 from . import scheduler
+from .hygiene.nightly import NightWatch
+from .hygiene.nightly import clean_up as clean_up_now
 from .worker import Worker
 
-__all__ = ["disconnect", "drain", "tick", "wake"]
+__all__ = ["clean_up", "disconnect", "drain", "tick", "wake"]
 
 SECONDS = 30.0
 """How long one task sends before it queues itself again, so that other tasks get their turn."""
@@ -85,8 +87,20 @@ def tick() -> None:
     """Beat's part: find due work and silent workers, and wake somebody if there is something."""
     if scheduler.tick():
         drain.apply_async(retry=False, expires=SECONDS * 4)
+    if _night.is_due():
+        clean_up.apply_async(retry=False, expires=3600)
 
 
+@shared_task(name="django_push.clean_up", ignore_result=True)
+def clean_up() -> None:
+    """The nightly clean-up; ``tick`` queues it, or a line of its own in the beat schedule.
+
+    Queued twice, or by several, it is done once a day.
+    """
+    clean_up_now()
+
+
+_night = NightWatch()
 _one = threading.Lock()
 _workers: dict[int, Worker] = {}
 

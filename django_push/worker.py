@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from django.db import close_old_connections
@@ -24,6 +25,7 @@ from .delivery import (
     preload,
     worker_name,
 )
+from .hygiene.nightly import NightWatch
 from .scheduler import tick
 from .wakeups import Ear, wake
 
@@ -41,6 +43,9 @@ PLAN = 0.05
 """Seconds until the next batches are planned for other workers, while this one has enough."""
 BUSY = 0.02
 """Seconds to wait for answers while batches are running."""
+GAP = 0.01
+"""Seconds between two looks, however many tell of work. A look costs the same for one batch as for
+sixty: without it, pushes that are submitted one by one are also claimed, sent and ended so."""
 
 
 class Worker:
@@ -51,17 +56,21 @@ class Worker:
         self.sender = Sender(self.name)
         self.plans: deque[Plan] = deque()
         self.stopping = False
-        self._look_at = self._tick_at = self._plan_at = 0.0
+        self._look_at = self._tick_at = self._plan_at = self._rests_until = 0.0
         self._told = True
         """Somebody submitted a push."""
         self._more = False
         """More batches may be due than were claimed."""
         preload()
         self._ear = Ear(alias(), self.sender.selector, self._hear) if listen else None
+        # Celery's worker has a task for it.
+        self._night = NightWatch() if listen else None
 
-    def run(self) -> None:
-        """Work until :meth:`stop`."""
+    def run(self, beat: Callable[[], None] | None = None) -> None:
+        """Work until :meth:`stop`; ``beat`` is called each round, for whoever watches."""
         while not self.stopping:
+            if beat is not None:
+                beat()
             try:
                 self.step()
             except PASSING:
@@ -93,10 +102,12 @@ class Worker:
             tick()
             if self._ear is not None:
                 self._ear.open()
+            if self._night is not None:
+                self._night.look()
         found = self._find(now) if self._should_look(now) else False
         if self.plans and not found and (self.sender.wants_more() or now >= self._plan_at):
             self._plan(now)
-        self.sender.step(0.0 if self._should_look(now) else BUSY if self.is_busy else POLL)
+        self.sender.step(self._patience(time.monotonic()))
         return found
 
     @property
@@ -112,6 +123,8 @@ class Worker:
         self._release_plan()
         if self._ear is not None:
             self._ear.close()
+        if self._night is not None:
+            self._night.close()
         self.sender.close(timeout=10.0)
 
     def _release_plan(self) -> None:
@@ -119,11 +132,22 @@ class Worker:
             self.plans.pop().release()
 
     def _should_look(self, now: float) -> bool:
-        return self._told or (self._more and self.sender.wants_more()) or now >= self._look_at
+        return now >= self._look_at or (now >= self._rests_until and self._knows_of_work())
+
+    def _knows_of_work(self) -> bool:
+        return self._told or (self._more and self.sender.wants_more())
+
+    def _patience(self, now: float) -> float:
+        """Seconds to wait for answers."""
+        if self._should_look(now):
+            return 0.0
+        usual = BUSY if self.is_busy else POLL
+        return min(usual, self._rests_until - now) if self._knows_of_work() else usual
 
     def _find(self, now: float) -> bool:
         """Look for a plan and for batches; whether there was a batch."""
         told, self._told, self._look_at = self._told, False, now + POLL
+        self._rests_until = now + GAP
         if len(self.plans) < PLANS and (plan := claim_plan(self.name)):
             # a plan of ours whose lease ran out while this process stood still comes back anew
             others = (p for p in self.plans if p.history.pk != plan.history.pk)
@@ -132,14 +156,14 @@ class Worker:
         if not self.sender.wants_more(told=told):
             return False
         claimed = claim(self.name)
-        for batch in claimed:
-            self.sender.begin(batch)
+        self.sender.begin_all(claimed)
         self._more = bool(claimed)
         return self._more
 
     def _plan(self, now: float) -> None:
         """Plan the next batches; they are due, so look for them."""
         plan, self._plan_at, self._more = self.plans[0], now + PLAN, True
+        self._rests_until = 0.0
         self.plans.rotate(-1)
         try:
             more = plan.step()

@@ -5,11 +5,14 @@ Faces use what is listed here; the worker uses :class:`Sender`, :func:`claim` an
 """
 
 from ..clock import clock
+from .beginning import claim_plan
 from .claims import claim, expire_leases, free_stranded
 from .control import cancel, pause, resume
+from .finishing import fail_push, finish
 from .lanes import preload
 from .opening import open_push
-from .planning import Plan, claim_plan
+from .opens import count_open
+from .planning import Plan
 from .progress import (
     CredentialProgress,
     Progress,
@@ -19,7 +22,7 @@ from .progress import (
 )
 from .rows import PASSING
 from .sender import Sender, worker_name
-from .settling import fail_push, finish
+from .series import advance_series, pause_series, resume_series, stop_series
 
 __all__ = [
     "PASSING",
@@ -28,10 +31,12 @@ __all__ = [
     "Progress",
     "ReasonCount",
     "Sender",
+    "advance_series",
     "cancel",
     "claim",
     "claim_plan",
     "clock",
+    "count_open",
     "expire_leases",
     "fail_push",
     "failure_reasons",
@@ -39,8 +44,11 @@ __all__ = [
     "free_stranded",
     "open_push",
     "pause",
+    "pause_series",
     "preload",
     "progress",
     "resume",
+    "resume_series",
+    "stop_series",
     "worker_name",
 ]

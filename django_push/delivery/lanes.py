@@ -11,11 +11,13 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from ..clock import clock
 from ..conf import alias, push_settings
 from ..exceptions import DjangoPushError, LockedSecret
 from ..messages import Account
 from ..models import Credential, PushBatch
 from ..providers.base import Channel, Outcome, Provider, get_provider_class
+from .breaker import PROBE_SIZE, Breaker
 from .run import SHIFT, Run
 
 __all__ = ["Lane", "Unusable", "lane_key", "open_lane", "preload"]
@@ -27,6 +29,11 @@ DOWN_FOR = 1.0
 
 SMALL = 100
 """Devices of a batch that passes larger ones."""
+
+STUCK = 1.0
+"""Seconds without an answer or room after which a lane counts as stuck."""
+STALL = 10.0
+"""Seconds after which a provider that takes requests and answers none is left alone."""
 
 
 class Unusable(DjangoPushError):
@@ -57,7 +64,7 @@ def open_lane(batch: PushBatch, selector: selectors.BaseSelector) -> Lane:
     cls = get_provider_class(account.provider)
     try:
         provider = cls(account)
-        return Lane(provider, provider.open(selector))
+        return Lane(provider, provider.open(selector), batch.credential)
     except DjangoPushError as error:
         raise Unusable(error.message) from error
 
@@ -72,6 +79,8 @@ def _account(batch: PushBatch) -> Account:
         raise Unusable(_("The credential was deleted. Resume after adding one."))
     if not credential.is_active:
         raise Unusable(_("The credential is switched off. Switch it on and resume."))
+    if credential.expires_at is not None and credential.expires_at <= clock(alias()).now():
+        raise Unusable(_("The credential has expired. Upload a new one and resume."))
     try:
         return credential.account()
     except LockedSecret as error:
@@ -89,10 +98,14 @@ def preload() -> None:
 class Lane:
     """One channel and the runs that still have devices to hand over to it."""
 
-    def __init__(self, provider: Provider[Any], channel: Channel[Any]) -> None:
-        self.provider, self.channel = provider, channel
+    def __init__(
+        self, provider: Provider[Any], channel: Channel[Any], credential: Credential | None
+    ) -> None:
+        self.provider, self.channel, self.credential = provider, channel, credential
         self.waiting: deque[Run] = deque()
+        self.breaker = Breaker(provider.about_device)
         self.used_at = time.monotonic()
+        self._moved_at = self.used_at
         self.is_refused = False
         """The credential was refused: the next batch tries it afresh."""
         self._down_since: float | None = None
@@ -106,22 +119,27 @@ class Lane:
 
     def fill(self) -> int:
         """Hand over what the channel takes now; how many went."""
-        total = 0
-        room = self.channel.room()
-        while room > 0 and self.waiting:
+        total = held_back = 0
+        while held_back < len(self.waiting) and (room := self._room()) > 0:
             run = self.waiting[0]
             if not run.is_waiting:
                 self.waiting.popleft()  # stopped, or handed over whole
                 continue
             sent = run.send(self.channel, room)
             total += sent
-            room -= sent
             if sent == 0:
-                self.waiting.rotate(-1)  # held back by its rate: let another go
-                break
+                self.waiting.rotate(-1)  # held back by its speed limit: let the others go
+                held_back += 1
         if total:
-            self.used_at = time.monotonic()
+            self.used_at = self._moved_at = time.monotonic()
         return total
+
+    def _room(self) -> int:
+        """Asked before each hand-over: a connection may end while it is written to."""
+        room = self.channel.room()
+        if self.breaker.is_trying:
+            room = min(room, PROBE_SIZE - self.channel.in_flight)
+        return room
 
     def collect(self, runs: Mapping[int, Run]) -> int:
         """Take what came back; how many answers there were."""
@@ -131,12 +149,18 @@ class Lane:
             _log(outcome, runs)
         if sent:
             _accept(sent, runs)
+            self.breaker.alive()
         for key, result in outcome.results:
-            runs[key >> SHIFT].record(key, result)
+            run = runs[key >> SHIFT]
+            if run.record(key, result) and run not in self.waiting:
+                self.waiting.appendleft(run)
+            self.breaker.note(result)
+        if sent or outcome.results:
+            self._moved_at = time.monotonic()
         return len(sent) + len(outcome.results)
 
     def watch(self) -> None:
-        """Defer or pause the waiting runs when nothing can leave."""
+        """Pause the waiting runs of a refused credential; notice when nothing can leave."""
         channel = self.channel
         refused = channel.refused
         if refused:
@@ -144,16 +168,31 @@ class Lane:
                 run.pause_reason, run.credential_refused = refused, True
             self.waiting.clear()
             self.is_refused = True
+        if self.waiting:
+            self._look_for_trouble()
+
+    def _look_for_trouble(self) -> None:
+        channel, now = self.channel, time.monotonic()
+        if channel.in_flight and now - self._moved_at > STALL:
+            self.breaker.trouble = f"no answer for {STALL:.0f} s"
         if not channel.error or channel.in_flight or channel.room():
             self._down_since = None
             return
-        now = time.monotonic()
         self._down_since = self._down_since or now
         if now - self._down_since >= DOWN_FOR:
-            delay = max(channel.retry_at - now, 1.0)
-            for run in self.waiting:
-                run.deferred = (delay, channel.error)
-            self.waiting.clear()
+            self.breaker.trouble = channel.error
+            self.breaker.wish = max(channel.retry_at - now, self.breaker.wish)
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether runs wait here and nothing moves; others must not wait for that."""
+        still = time.monotonic() - self._moved_at > STUCK
+        return still and self.backlog > 0 and not self.channel.room()
+
+    @property
+    def backlog(self) -> int:
+        """Runs that could go now; those held back by a speed limit keep nobody waiting."""
+        return sum(not run.is_held_back for run in self.waiting)
 
     @property
     def is_idle(self) -> bool:

@@ -8,15 +8,15 @@ from typing import Any
 
 from ..audience import Audience
 from ..clock import clock
-from ..conf import alias, push_settings
+from ..conf import alias
 from ..messages import Message
-from ..models import Notification, PushHistory, State
+from ..models import Notification, PushHistory, Segment, State
 from ..templates import render
+from .expiry import expiry, late
+from .local_time import freeze_local, push_zones
+from .preferences import freeze_preferences
 
-__all__ = ["freeze", "open_push"]
-
-NOW_OR_NEVER = 60
-"""Seconds that a push with time to live 0 may wait in our own queue."""
+__all__ = ["freeze", "new_push", "open_push"]
 
 
 def open_push(
@@ -26,23 +26,31 @@ def open_push(
 
     UNIQUE(notification, due_at) refuses a second one for the same moment.
     """
+    history = new_push(notification, due_at, source=source, by=by)
+    history.save(using=alias(), force_insert=True)
+    return history
+
+
+def new_push(
+    notification: Notification, due_at: datetime | None = None, *, source: str = "", by: str = ""
+) -> PushHistory:
+    """What :func:`open_push` saves, unsaved."""
     now = clock(alias()).now()
     due = _free_moment(notification, due_at) if due_at else now
     content = freeze(notification, due)
-    history = PushHistory(
+    first = push_zones(content)[0].due if notification.local_time else due
+    return PushHistory(
         application=notification.application,
         notification=notification,
         title=str(notification)[:191],
         due_at=due,
-        state=State.SCHEDULED if due > now else State.SENDING,
+        state=State.SCHEDULED if due > now or notification.local_time else State.SENDING,
         content=content,
         source=source or notification.source,
         sent_by=by,
-        plan_after=due,
+        plan_after=first,
         rate=notification.rate,
     )
-    history.save(using=alias(), force_insert=True)
-    return history
 
 
 def _free_moment(notification: Notification, due: datetime) -> datetime:
@@ -61,33 +69,46 @@ def freeze(notification: Notification, due: datetime) -> dict[str, Any]:
     Raises :class:`~django_push.exceptions.InvalidPush`.
     """
     message = filled_in(notification.message(), notification.variables)
-    expires_at = _expires_at(notification, due)
-    return {
+    ends = expiry(due, notification.time_to_live, notification.expires_at)
+    audience = _audience(notification)
+    content = {
         "message": message.to_content(),
-        "audience": Audience.from_json(notification.audience).to_json(),
-        "expires_at": expires_at,
-        # "Now or never" is never after a minute: a one-time code does not go out hours later.
-        "gives_up_at": expires_at or int(due.timestamp()) + NOW_OR_NEVER,
+        **audience.to_content(),
+        "expires_at": ends.expires_at,
+        "gives_up_at": ends.gives_up_at,
+        **freeze_preferences(notification),
     }
+    if audience.names_people:
+        content["people"] = True
+    if notification.local_time:
+        content["local"] = freeze_local(notification, due)
+    elif notification.recurrence:
+        content["late_after"] = _late_after(notification, due, ends.gives_up_at)
+    return content
+
+
+def _audience(notification: Notification) -> Audience:
+    """With a copy of its segments: who edits one of them later does not change this push."""
+    audience = Audience.from_json(notification.audience)
+    audience = audience.seeing_claims(notification.sees_claims)
+    return Segment.objects.resolve(notification.application, audience)
+
+
+def _late_after(notification: Notification, due: datetime, gives_up_at: int) -> int:
+    """Unix seconds after which one of a series is not begun any more: it is an hour late, past its
+    time, or the next one is due."""
+    following = next(notification.moments(due), None)
+    latest = due + late() if following is None else min(due + late(), following)
+    return min(int(latest.timestamp()), gives_up_at)
 
 
 def filled_in(message: Message, variables: dict[str, Any]) -> Message:
-    content = copy.deepcopy(message.to_content())
+    content = message.to_content()
     if not variables and "{{" not in str(content):
         return message
+    content = copy.deepcopy(content)
     for texts in (content, *content.get("texts", {}).values()):
         for name in ("title", "subtitle", "body"):
             if texts.get(name):
                 texts[name] = render(texts[name], variables)
     return Message.from_content(content)
-
-
-def _expires_at(notification: Notification, due: datetime) -> int:
-    """Unix seconds; 0 means "now or never" (time to live 0), to the providers as to us."""
-    if notification.time_to_live == 0:
-        return 0
-    seconds = notification.time_to_live or push_settings.TIME_TO_LIVE
-    ends = due + timedelta(seconds=seconds)
-    if notification.expires_at is not None:
-        ends = min(ends, notification.expires_at)
-    return int(ends.timestamp())

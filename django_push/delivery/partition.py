@@ -15,16 +15,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
 from typing import Any, NamedTuple
 
-from django.db.models import Case, IntegerField, Q, QuerySet, Value, When
+from django.db.models import Case, DateTimeField, IntegerField, Q, QuerySet, Value, When
+from django.utils import timezone
 
 from ..conf import alias, push_settings
 from ..messages import Environment
-from ..models import Application, Credential, Installation
+from ..models import Application, Credential, Installation, PushBatch
 from ..providers.base import get_provider_class
+from .statements import Param, Statement
 
-__all__ = ["Part", "Traits", "parts_of", "rows_of", "sorted_credentials"]
+__all__ = [
+    "Part",
+    "Traits",
+    "counterpart",
+    "part_of",
+    "parts_of",
+    "rows_of",
+    "sorted_credentials",
+    "usable_credentials",
+]
 
 
 class Traits(NamedTuple):
@@ -48,6 +61,10 @@ class Part:
     credential_id: int | None
     provider: str
     """Name of the provider that sends; empty when no credential fits."""
+    probe: bool = False
+    """Devices whose token looked wrong in the environment where the rule puts them."""
+    wakes_at: datetime | None = None
+    """When their quiet hours are over, of devices that wait for it."""
 
     def to_json(self) -> list[Any]:
         return [self.network, self.device_type, self.credential_id, self.provider]
@@ -78,7 +95,12 @@ class Candidate:
 
     def condition(self) -> Q:
         """:meth:`fits`, for the database."""
-        fits = Q(environment__in=[self.environment, Environment.UNKNOWN.value])
+        here = Q(environment__in=[self.environment, Environment.UNKNOWN.value])
+        return here & self.anywhere()
+
+    def anywhere(self) -> Q:
+        """:meth:`condition` in whichever environment."""
+        fits = Q()
         if self.network != "*":
             fits &= Q(provider=self.network)
         if self.topic_counts:
@@ -86,9 +108,26 @@ class Candidate:
         return fits
 
 
-def sorted_credentials(application: Application) -> list[Candidate]:
+def usable_credentials(application: Application) -> list[Credential]:
+    """What an application can send through now, without the secrets."""
+    rows = _usable(alias()).fetch(application=application.pk, now=timezone.now())
+    found = [Credential.from_db(alias(), _USED, row) for row in rows]
+    return [row for row in found if row.provider in push_settings.PROVIDERS]
+
+
+_USED = ("id", "provider", "name", "environment", "topic", "public")
+
+
+@cache
+def _usable(using: str) -> Statement:
+    rows = Credential.objects.using(using).filter(application=Param("application", IntegerField()))
+    return Statement(rows.usable(Param("now", DateTimeField())).values_list(*_USED))
+
+
+def sorted_credentials(
+    application: Application, usable: Iterable[Credential] | None = None
+) -> list[Candidate]:
     """Usable credentials, in the order in which the last step prefers them."""
-    usable = Credential.objects.using(alias()).filter(application=application).usable()
     found = [
         Candidate(
             pk=row.pk,
@@ -98,8 +137,7 @@ def sorted_credentials(application: Application) -> list[Candidate]:
             environment=row.environment,
             topic=row.topic,
         )
-        for row in usable.only("provider", "name", "environment", "topic")
-        if row.provider in push_settings.PROVIDERS
+        for row in (usable_credentials(application) if usable is None else usable)
     ]
     return sorted(found, key=lambda c: (c.environment != Environment.PRODUCTION.value, c.pk))
 
@@ -114,6 +152,20 @@ def choose(candidates: Sequence[Candidate], device: Traits) -> Candidate | None:
         if candidate.name and candidate.name == device.device_profile:
             return candidate
     return fitting[0] if fitting else None
+
+
+def counterpart(candidates: Sequence[Candidate], pk: int | None) -> Candidate | None:
+    """The credential that serves the same app in the other environment."""
+    this = next((each for each in candidates if each.pk == pk), None)
+    if this is None:
+        return None
+    same = [c for c in candidates if (c.network, c.topic) == (this.network, this.topic)]
+    return next((each for each in same if each.environment != this.environment), None)
+
+
+def part_of(batch: PushBatch) -> Part:
+    """The part whose devices a batch holds, or held when it was planned."""
+    return Part(batch.network, batch.device_type, batch.credential_id, batch.provider, batch.probe)
 
 
 def part_for(candidates: Sequence[Candidate], device_type: str, device: Traits) -> Part:
@@ -183,6 +235,9 @@ def rows_of(
     serving = [c for c in candidates if c.network in {"*", part.network}]
     if push_settings.REDIRECT_TO or not serving:
         return rows
+    if part.probe:
+        probing = [each.anywhere() for each in serving if each.pk == part.credential_id]
+        return rows.filter(*probing)
     if len(serving) == 1:
         fits = serving[0].condition()  # the same, said more cheaply
         return rows.filter(fits) if part.credential_id else rows.exclude(fits)

@@ -8,13 +8,18 @@ transaction fenced by ``plan_owner``; a worker that dies leaves a cursor, and th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import Case, F, Max, PositiveIntegerField, Q, QuerySet, Value, When
-from django.db.models.functions import Coalesce
+from django.db.models import (
+    Case,
+    F,
+    Max,
+    PositiveIntegerField,
+    QuerySet,
+    When,
+)
 
 from ..audience import Audience, compile_audience
 from ..clock import clock
@@ -24,25 +29,26 @@ from ..models import (
     Application,
     Credential,
     Installation,
-    Notification,
     PushBatch,
     PushHistory,
     State,
 )
-from .ledger import Mark, pack_ids, unpack_ids
+from .cursor import Cursor
+from .expiry import late
+from .ledger import SKIPPED, Mark, pack_ids, unpack_ids
+from .local_time import in_zones, push_zones
 from .partition import (
     Candidate,
     Part,
-    Traits,
     kinds_of,
-    part_for,
     parts_of,
     rows_of,
     sorted_credentials,
 )
-from .rows import among, batches, fetch, histories, installations
+from .preferences import willing
+from .rows import among, batches, fetch, histories, hold, installations
 
-__all__ = ["Plan", "claim_plan", "new_batch"]
+__all__ = ["Plan", "batch_size", "lease", "new_batch"]
 
 AGEING = timedelta(seconds=0.5)
 """How much later each batch of a push stands in the queue than the one before: a push of one
@@ -52,70 +58,8 @@ STEP = 4
 """Batches planned in one step, after the first."""
 
 
-def claim_plan(owner: str) -> Plan | None:
-    """Take the plan that is due longest and that no live worker holds."""
-    now = clock(alias()).now()
-    free = Q(plan_until=None) | Q(plan_until__lt=now)
-    due = histories().filter(free, plan_after__lte=now, planned_at=None)
-    for pk in due.order_by("plan_after", "pk").values_list("pk", flat=True)[:4]:
-        taken = due.filter(pk=pk).update(
-            plan_owner=owner,
-            plan_until=now + _lease(),
-            # Who takes a plan over keeps its moment: "of this user since" is compared with it.
-            plan_started_at=Coalesce("plan_started_at", Value(now)),
-        )
-        if taken:
-            history = histories().select_related("application").get(pk=pk)
-            if history.state == State.SCHEDULED:
-                _begin_scheduled(history)
-            return Plan(history, owner)
-    return None
-
-
-def _begin_scheduled(history: PushHistory) -> None:
-    """Its moment has come: it is being sent, and its message can not be taken back to edit."""
-    with transaction.atomic(using=alias()):
-        _mark_sending(history)
-
-
-def _mark_sending(history: PushHistory) -> None:
-    if histories().filter(pk=history.pk, state=State.SCHEDULED).update(state=State.SENDING):
-        history.state = State.SENDING
-        Notification.objects.using(alias()).filter(
-            pk=history.notification_id, status=Notification.Status.SCHEDULED
-        ).update(status=Notification.Status.SENT)
-
-
-def _lease() -> timedelta:
+def lease() -> timedelta:
     return timedelta(seconds=push_settings.LEASE_SECONDS)
-
-
-@dataclass(slots=True)
-class _Cursor:
-    """Where planning stands; JSON in ``PushHistory.plan_cursor``."""
-
-    parts: list[Part]
-    part: int = 0
-    after: int = 0
-    seq: int = 0
-    window: int = 0
-    """How many primary keys the next read spans; 0: as many as it wants rows."""
-    ends_at: int = 0
-    """The highest id when planning began: who registers later is not in this push."""
-
-    @classmethod
-    def from_json(cls, value: dict[str, Any]) -> _Cursor:
-        return cls(**{**value, "parts": [Part(*part) for part in value["parts"]]})
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "parts": [part.to_json() for part in self.parts],
-            "part": self.part,
-            "after": self.after,
-            "seq": self.seq,
-            "window": self.window,
-            "ends_at": self.ends_at,
-        }
 
 
 class Plan:
@@ -125,8 +69,10 @@ class Plan:
         self.history, self.owner = history, owner
         self.application: Application = history.application
         self.candidates: list[Candidate] = []
-        self.size = min(push_settings.BATCH_SIZE, history.rate or push_settings.BATCH_SIZE)
-        self._cursor: _Cursor | None = None
+        self.size = batch_size(history)
+        self.zones = push_zones(history.content)
+        """Those of a push at the devices' own clocks; empty for any other."""
+        self._cursor: Cursor | None = None
 
     @property
     def is_new(self) -> bool:
@@ -137,12 +83,12 @@ class Plan:
         """Plan the next batches; ``False`` when nothing is left to plan, or it is ours no more."""
         if self._cursor is None:
             self._cursor = self._begin()
-        cursor = _Cursor.from_json(self._cursor.to_json())
+        cursor = Cursor.from_json(self._cursor.to_json())
         wanted = 1 if cursor.seq == 0 else STEP
         planned: list[PushBatch] = []
-        while len(planned) < wanted and cursor.part < len(cursor.parts):
+        while len(planned) < wanted and not cursor.is_over(len(self.zones)):
             planned += self._read(cursor, wanted - len(planned))
-        over = cursor.part >= len(cursor.parts)
+        over = cursor.is_over(len(self.zones))
         try:
             written = self._write(cursor, planned, over)
         except IntegrityError:
@@ -157,19 +103,19 @@ class Plan:
         """Leave the rest to the next worker at once."""
         self._mine().update(plan_owner="", plan_until=None)
 
-    def _begin(self) -> _Cursor:
+    def _begin(self) -> Cursor:
         """Go on where another worker left it, or begin."""
         self.candidates = sorted_credentials(self.application)
         if self.history.plan_cursor:
-            return _Cursor.from_json(self.history.plan_cursor)
+            return Cursor.from_json(self.history.plan_cursor)
         kinds = kinds_of(self.application, alias())
         newest = installations().aggregate(newest=Max("pk"))["newest"] or 0
-        return _Cursor(parts_of(self.application, self.candidates, kinds), ends_at=newest)
+        return Cursor(parts_of(self.application, self.candidates, kinds), ends_at=newest)
 
     def _mine(self) -> QuerySet[PushHistory]:
         return histories().filter(pk=self.history.pk, plan_owner=self.owner, planned_at=None)
 
-    def _read(self, cursor: _Cursor, count: int) -> list[PushBatch]:
+    def _read(self, cursor: Cursor, count: int) -> list[PushBatch]:
         """Up to ``count`` batches of the cursor's part; moves the cursor."""
         part = cursor.parts[cursor.part]
         if cursor.after == 0 and not self._skip_to_first(cursor, part):
@@ -177,30 +123,51 @@ class Plan:
         limit = count * self.size
         window = max(cursor.window, limit)
         ends = min(cursor.after + window, cursor.ends_at)
-        rows = self.rows(part).filter(pk__gt=cursor.after, pk__lte=ends).order_by("pk")
+        rows = (
+            self._in_zone(self.rows(part), cursor)
+            .filter(pk__gt=cursor.after, pk__lte=ends)
+            .order_by("pk")
+        )
         ids = [pk for (pk,) in fetch(rows.values_list("pk")[:limit])]
         found = []
         for start in range(0, len(ids), self.size):
             chunk = ids[start : start + self.size]
-            found.append(new_batch(self.history, part, chunk, cursor.seq, self.history.due_at))
+            found.append(self._new_batch(cursor, part, chunk))
             cursor.seq += 1
         self._move(cursor, ids, limit, ends)
         return found
 
-    def _skip_to_first(self, cursor: _Cursor, part: Part) -> bool:
+    def _in_zone(self, rows: QuerySet[Installation], cursor: Cursor) -> QuerySet[Installation]:
+        return in_zones(rows, [self.zones[cursor.zone]]) if self.zones else rows
+
+    def _new_batch(self, cursor: Cursor, part: Part, ids: Sequence[int]) -> PushBatch:
+        if not self.zones:
+            return new_batch(self.history, part, ids, cursor.seq, self.history.due_at)
+        zone = self.zones[cursor.zone]
+        batch = new_batch(self.history, part, ids, cursor.seq - cursor.zone_seq, zone.due)
+        batch.seq, batch.due_at = cursor.seq, zone.due
+        began = self.history.plan_started_at
+        if began is not None and zone.due < began - late() and part.provider:
+            leave_out(batch, Mark.LOCAL_TIME_PASSED)
+        return batch
+
+    def _skip_to_first(self, cursor: Cursor, part: Part) -> bool:
         """Over the rows of other applications and platforms; ``False`` when there are only such."""
         rows = installations().filter(
             application=self.application, provider=part.network, device_type=part.device_type
         )
+        if self.zones and not self._in_zone(rows, cursor).exists():
+            cursor.next_part()
+            return False
         first = rows.order_by("pk").values_list("pk", flat=True).first()
         if first is None or first > cursor.ends_at:
-            cursor.part, cursor.after, cursor.window = cursor.part + 1, 0, 0
+            cursor.next_part()
             return False
         cursor.after = first - 1
         return True
 
     @staticmethod
-    def _move(cursor: _Cursor, ids: list[int], limit: int, ends: int) -> None:
+    def _move(cursor: Cursor, ids: list[int], limit: int, ends: int) -> None:
         """On to where the next read begins.
 
         Reads go by windows of the primary key, wider where devices are few: a keyset with LIMIT
@@ -209,32 +176,33 @@ class Plan:
         if len(ids) == limit:
             cursor.after, cursor.window = ids[-1], max(cursor.window // 2, limit)
         elif ends == cursor.ends_at:
-            cursor.part, cursor.after, cursor.window = cursor.part + 1, 0, 0
+            cursor.next_part()
         else:
             cursor.after = ends
             cursor.window = max(cursor.window, limit) * (4 if len(ids) <= limit // 8 else 1)
 
     def rows(self, part: Part) -> QuerySet[Installation]:
         """The audience within a part. ``is_active`` is left to deliver: no index serves it."""
-        return rows_of(audience_rows(self.history, self.application), part, self.candidates)
+        audience = Audience.from_content(self.history.content)
+        return rows_of(audience_rows(audience, self.application), part, self.candidates)
 
-    def _write(self, cursor: _Cursor, planned: list[PushBatch], over: bool) -> bool:
+    def _write(self, cursor: Cursor, planned: list[PushBatch], over: bool) -> bool:
         now = clock(alias()).now()
         to_send = [batch for batch in planned if batch.settled_at is None]
         changes: dict[str, Any] = {
             "plan_cursor": cursor.to_json(),
-            "plan_until": now + _lease(),
+            "plan_until": now + lease(),
             "open_batches": F("open_batches") + len(to_send),
         }
         if over:
             changes |= {"planned_at": now, "plan_after": None, "plan_until": None}
         with transaction.atomic(using=alias()):
+            hold(pk for batch in to_send for pk in badge_ids(batch))
             if not self._mine().exclude(state=State.CANCELLED).update(**changes):
                 return False
             batches().bulk_create(planned)
             for batch in to_send:
-                ids = unpack_ids(bytes(batch.ids), batch.first_id, batch.size)
-                count_badges(self.history, ids)
+                count_badges(self.history, badge_ids(batch))
         return True
 
 
@@ -250,11 +218,20 @@ def _forget_deleted(planned: Sequence[PushBatch]) -> None:
             batch.credential_id = None
 
 
+def badge_ids(batch: PushBatch) -> Sequence[int]:
+    """The devices whose badge is moved with a new batch; none when its push has no number."""
+    message = batch.history.content["message"]
+    counts = message.get("badge_increment") or message.get("badge") is not None
+    return unpack_ids(bytes(batch.ids), batch.first_id, batch.size) if counts else ()
+
+
 def count_badges(history: PushHistory, ids: Sequence[int]) -> None:
     """Move the badges that the server keeps.
 
     Called in the transaction that inserts the batch, so that a repeat shows the same number.
     """
+    if not ids:
+        return
     message = history.content["message"]
     if message.get("badge_increment"):
         # A client may have registered any number: one at the column's end must not stop a plan.
@@ -264,24 +241,30 @@ def count_badges(history: PushHistory, ids: Sequence[int]) -> None:
         value = message["badge"]
     else:
         return
-    among(installations(), ids).update(badge=value)
+    willing(among(installations(), ids), history.content).update(badge=value)
 
 
-def audience_rows(history: PushHistory, application: Application) -> QuerySet[Installation]:
-    """The installations that a push is for."""
+def audience_rows(audience: Audience, application: Application) -> QuerySet[Installation]:
+    """The installations of an audience."""
     return compile_audience(
-        Audience.from_json(history.content["audience"]),
+        audience,
         installations(),
         application_id=application.pk,
         trust_claimed=application.trust_client_user_ids,
     )
 
 
+def batch_size(history: PushHistory) -> int:
+    """Devices in one batch at the most: those of one second, where there is a speed limit."""
+    size: int = push_settings.BATCH_SIZE
+    return min(size, history.rate or size)
+
+
 def new_batch(
     history: PushHistory, part: Part, ids: Sequence[int], seq: int, not_before: datetime
 ) -> PushBatch:
     """An unsaved batch. One that no credential can send is settled from the start."""
-    size = min(push_settings.BATCH_SIZE, history.rate or push_settings.BATCH_SIZE)
+    size = batch_size(history)
     # A rated push is due batch by batch: thousands that wait for their slot would stand in
     # everybody's way at the head of the queue.
     pace = timedelta(seconds=seq * size / history.rate) if history.rate else AGEING * seq
@@ -305,41 +288,13 @@ def new_batch(
         devices=len(ids),
     )
     if not part.provider:
-        batch.outcomes = bytes([Mark.NO_CREDENTIAL]) * len(ids)
-        batch.claim_at, batch.settled_at = None, not_before
-        batch.devices, batch.skipped = 0, len(ids)
-        batch.skipped_reasons = {"no_credential": len(ids)}
+        leave_out(batch, Mark.NO_CREDENTIAL)
     return batch
 
 
-def plan_small(history: PushHistory) -> bool:
-    """Plan a push to a few listed devices at once, in submit's transaction.
-
-    ``False`` when it is not such a push: then a worker plans it. The rule is the one of
-    :func:`rows_of`, applied in Python.
-    """
-    audience = Audience.from_json(history.content["audience"])
-    if history.state != State.SENDING or not audience.is_listed:
-        return False
-    application = history.application
-    columns = ("pk", "device_type", *Traits._fields)
-    rows = audience_rows(history, application).filter(is_active=True).order_by("pk")
-    found = list(rows.values_list(*columns)[: push_settings.SMALL_PUSH + 1])
-    if len(found) > push_settings.SMALL_PUSH:
-        return False
-    candidates = sorted_credentials(application)
-    grouped: dict[Part, list[int]] = {}
-    for pk, device_type, *traits in found:
-        part = part_for(candidates, device_type, Traits(*traits))
-        grouped.setdefault(part, []).append(pk)
-    now = clock(alias()).now()
-    planned = [
-        new_batch(history, part, ids, seq, now) for seq, (part, ids) in enumerate(grouped.items())
-    ]
-    history.plan_after, history.planned_at, history.plan_started_at = None, now, now
-    history.open_batches = sum(batch.settled_at is None for batch in planned)
-    history.save(using=alias())
-    batches().bulk_create(planned)
-    for ids in grouped.values():
-        count_badges(history, ids)
-    return True
+def leave_out(batch: PushBatch, why: Mark) -> None:
+    """Settle a new batch before anything of it is sent."""
+    batch.outcomes = bytes([why]) * batch.size
+    batch.claim_at, batch.settled_at = None, batch.not_before
+    batch.devices, batch.skipped = 0, batch.size
+    batch.skipped_reasons = {SKIPPED[why]: batch.size}

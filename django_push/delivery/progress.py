@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, Min, Q, Sum
 
 from ..clock import clock
 from ..conf import alias
 from ..models import Credential, PushHistory, State
+from ..zones import offset_name
+from .local_time import wall_of
 from .rows import batches, failures
 
 __all__ = ["CredentialProgress", "Progress", "ReasonCount", "failure_reasons", "progress"]
@@ -27,6 +30,13 @@ class CredentialProgress:
     paused: str = ""
     """Why its batches are paused; empty when they are not."""
 
+    @property
+    def out_of_reach(self) -> str:
+        """Why nothing gets through while devices wait; empty when it does."""
+        waits = self.devices > self.successes + self.failures and not self.paused
+        down = self.credential is not None and self.credential.down_since is not None
+        return self.credential.down_reason if self.credential and down and waits else ""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
@@ -43,6 +53,14 @@ class Progress:
     """Whether ``devices`` is the whole audience, or planning still adds to it."""
     seconds: float
     """Since the push was due; until its end when it is over."""
+    next_due: datetime | None = None
+    """When the clocks of the next time zone show the time, while its devices wait for it."""
+    next_zone: str = ""
+    """How far those clocks are ahead, such as ``UTC+05:30``."""
+    asleep: int = 0
+    """Devices whose quiet hours are waited for."""
+    wakes_at: datetime | None = None
+    """When the first of these are over."""
     credentials: list[CredentialProgress] = field(default_factory=list)
 
     @property
@@ -85,7 +103,10 @@ def progress(history: PushHistory) -> Progress:
     """Sums of the ledger, as of the last checkpoints."""
     rows = batches().filter(history=history)
     totals = rows.totals()
-    until = history.finished_at or clock(alias()).now()
+    now = clock(alias()).now()
+    until = history.finished_at or now
+    due, zone = _next_zone(history, now)
+    asleep, wakes = _sleepers(history, now)
     return Progress(
         state=State(history.state),
         devices=totals["devices"],
@@ -95,9 +116,38 @@ def progress(history: PushHistory) -> Progress:
         skipped_reasons=rows.reasons(),
         switched_off=totals["invalid"],
         planned=history.planned_at is not None,
-        seconds=(until - history.due_at).total_seconds(),
+        seconds=(until - _began(history)).total_seconds(),
+        next_due=due,
+        next_zone=zone,
+        asleep=asleep,
+        wakes_at=wakes,
         credentials=_by_credential(history),
     )
+
+
+def _began(history: PushHistory) -> datetime:
+    """The first clocks may show a time long before the application's own does."""
+    return min(history.due_at, history.plan_started_at or history.due_at)
+
+
+def _next_zone(history: PushHistory, now: datetime) -> tuple[datetime | None, str]:
+    """The next moment at which devices get a push at their own clocks, and where."""
+    if "local" not in history.content or history.finished_at is not None:
+        return None, ""
+    waiting = batches().filter(history=history, settled_at=None, due_at__gt=now)
+    due = waiting.aggregate(due=Min("due_at"))["due"]
+    if due is None:
+        return None, ""
+    return due, offset_name(wall_of(history.content), due)
+
+
+def _sleepers(history: PushHistory, now: datetime) -> tuple[int, datetime | None]:
+    """How many devices wait for the end of their quiet hours, and until when the first do."""
+    if not history.late_batches or history.finished_at is not None:
+        return 0, None
+    waiting = batches().filter(history=history, settled_at=None, wakes_at__gt=now)
+    found = waiting.aggregate(asleep=Sum("devices"), first=Min("wakes_at"))
+    return found["asleep"] or 0, found["first"]
 
 
 def _by_credential(history: PushHistory) -> list[CredentialProgress]:
@@ -127,7 +177,8 @@ def _one(
     reason = ""
     if row["held"]:
         paused = batches().filter(history=history, credential=credential, settled_at=None)
-        reason = paused.exclude(pause_reason="").values_list("pause_reason", flat=True)[0]
+        reasons = paused.exclude(pause_reason="").values_list("pause_reason", flat=True)
+        reason = reasons.first() or ""  # resumed or purged since it was counted
     return CredentialProgress(
         credential=credential,
         provider=row["provider"],

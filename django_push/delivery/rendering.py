@@ -17,11 +17,13 @@ MOST = 4096
 class Renderer:
     """The payloads of one push for one provider account."""
 
-    def __init__(self, history: PushHistory, provider: Provider[Any]) -> None:
+    def __init__(
+        self, history: PushHistory, provider: Provider[Any], expires_at: int | None
+    ) -> None:
         self._provider = provider
         self._message: Message = history.message
         self._push_id = str(history.public_id)
-        self._expires_at: int | None = history.content.get("expires_at")
+        self._expires_at = expires_at
         self._prepared: dict[tuple[str, int | None], Any] = {}
         self.by_locale = bool(self._message.texts)
         self.by_badge = bool(self._message.badge_increment)

@@ -8,24 +8,32 @@ import secrets
 import selectors
 import socket
 import time
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from datetime import timedelta
 
-from django.db import transaction
+from django.utils.translation import gettext as _
 
 from ..clock import clock
 from ..conf import alias, push_settings
 from ..exceptions import InvalidPush
 from ..messages import Result, Status
-from ..models import Application, PushBatch, State
+from ..models import Application, Credential, PushBatch, State
 from . import ledger
-from .claims import MAX_CRASHES, history_states, renew
+from .breaker import is_closed_until, recover, take_try, trip
+from .claims import MAX_CRASHES, history_states, lease_ends, renew
+from .expiry import is_late
+from .finishing import finish
+from .hand_over import follow
+from .judging import weigh
 from .lanes import Lane, LaneKey, Unusable, lane_key, open_lane
 from .ledger import Mark
+from .mending import acquit_mended, free_mended
 from .partition import Candidate, sorted_credentials
+from .reading import Together
 from .rendering import Renderer
 from .rows import PASSING, histories
 from .run import Run
-from .settling import checkpoint, finish, pause_credential, settle, tell
+from .settling import checkpoint, pause_credential, settle, tell
 
 __all__ = ["Sender", "worker_name"]
 
@@ -38,6 +46,8 @@ IDLE_LANE = 3600.0
 
 AHEAD, MOST_AHEAD, MOST_OF_ALL = 2, 16, 256
 """Batches that wait in the lanes: enough to go on at once, few enough to leave to others."""
+HOARDED = 5.0
+"""Seconds for which a batch is left to the queue when its lane is stuck and has enough."""
 LANE_SHARE = 8
 """How many of one lane count: a slow provider must not use up what all may have waiting."""
 
@@ -69,24 +79,60 @@ class Sender:
 
         A slow provider's lane may hold a few batches; it must not keep the others idle.
         """
-        if any(run.batch.crashes > 1 and not run.is_proven for run in self.runs.values()):
+        if any(run.may_kill for run in self.runs.values()):
             return False  # a worker died at it: it goes alone until its first checkpoint
-        waiting = [len(lane.waiting) for lane in self._lanes.values()]
-        if sum(waiting) < AHEAD:
-            return True
+        lanes = self._lanes.values()
+        waiting = [lane.backlog for lane in lanes]
+        if sum(lane.backlog for lane in lanes if not lane.is_stuck) < AHEAD:
+            return sum(waiting) < MOST_OF_ALL
         counted = sum(min(number, LANE_SHARE) for number in waiting)
         return (told or 0 in waiting) and counted < MOST_AHEAD and sum(waiting) < MOST_OF_ALL
 
+    def begin_all(self, claimed: Sequence[PushBatch]) -> None:
+        """Start sending what one claim brought."""
+        if not self.runs:  # and the claim has just read the states of its pushes
+            self._looked_at = time.monotonic()
+        runs = [self._hold(batch) for batch in claimed]
+        try:
+            together = self._read_together(claimed)
+            for run in runs:
+                self._begin(run, together)
+        except PASSING:
+            for run in runs:
+                run.released = True  # back to the queue untried, when the database is there again
+            raise
+
     def begin(self, batch: PushBatch) -> None:
         """Start sending a claimed batch."""
+        self.begin_all([batch])
+
+    def _hold(self, batch: PushBatch) -> Run:
+        """From here on the batch is settled or given back, whatever happens."""
         self._slot += 1
-        run = Run(batch, self._slot, time.monotonic() + push_settings.LEASE_SECONDS * 0.9)
-        self.runs[run.slot] = run
-        if self._stops_at_once(run):
+        run = self.runs[self._slot] = Run(batch, self._slot, lease_ends(batch))
+        return run
+
+    def _read_together(self, claimed: Sequence[PushBatch]) -> Together:
+        together = Together()
+        by_application: dict[int, list[PushBatch]] = {}
+        for batch in claimed:
+            by_application.setdefault(batch.history.application_id, []).append(batch)
+        for some in by_application.values():
+            together.add(some, self._usable(some[0]))
+        return together
+
+    def _begin(self, run: Run, together: Together) -> None:
+        """Queue a run in its lane, unless it is decided at once."""
+        batch = run.batch
+        if self._stops_at_once(run) or self._is_closed(run):
             return
         try:
             lane = self._lane(batch)
-            run.load(Renderer(batch.history, lane.provider), self._usable(batch))
+            if self._is_hoarding(lane, run):
+                return
+            lane.breaker.is_trying |= run.is_try
+            renderer = Renderer(batch.history, lane.provider, run.expiry.expires_at)
+            run.load(renderer, self._serving(batch), together)
         except Unusable as error:
             run.pause_reason = error.message
             return
@@ -113,10 +159,11 @@ class Sender:
             if lane.waiting:
                 busy = bool(lane.fill()) or busy
         self._wait(0.0 if busy else timeout)
-        for lane in self._lanes.values():
+        for key, lane in self._lanes.items():
             lane.collect(self.runs)
             if lane.waiting:
                 lane.watch()
+            self._mind(key, lane)
         self._write()
 
     def release(self, timeout: float) -> None:
@@ -148,18 +195,67 @@ class Sender:
     def _stops_at_once(self, run: Run) -> bool:
         """What must not be sent at all: stopped, too late, or a batch that kills workers."""
         history = run.batch.history
-        gives_up_at = history.content.get("gives_up_at")
         now = clock(alias()).now()
         if history.state in {State.CANCELLED, State.PAUSED}:
             run.stopped = State(history.state)
         elif run.batch.crashes > MAX_CRASHES:
             for position in ledger.open_positions(run.outcomes):
                 run.fail(position, Result(Status.FAILED, "WorkerDied"))
-        elif gives_up_at and now >= datetime.fromtimestamp(gives_up_at, UTC):
-            run.skip_open(Mark.EXPIRED)
+        elif run.is_expired(now):
+            run.expired = True
+        elif is_late(run.batch, now):
+            return not run.skip_untried(Mark.LOCAL_TIME_PASSED)
         else:
             return False
         return True
+
+    def _is_closed(self, run: Run) -> bool:
+        """Whether nothing gets through this credential, and it is not ours to try again."""
+        credential = run.batch.credential
+        if credential is None or credential.down_since is None:
+            return False
+        lane = self._lanes.get(lane_key(run.batch))
+        if lane is not None and lane.breaker.was_alive:
+            recover(credential)  # another worker's line is broken, not the provider
+            return False
+        if is_closed_until(credential) is None and take_try(credential):
+            run.is_try = True
+            return False
+        credential.refresh_from_db(fields=["next_try_at"])
+        until = is_closed_until(credential)
+        if until is None:
+            return False
+        run.deferred = until, credential.down_reason
+        return True
+
+    def _is_hoarding(self, lane: Lane, run: Run) -> bool:
+        """A lane in which nothing moves has enough: leave the batch to the queue for a moment."""
+        if not lane.is_stuck or len(lane.waiting) < AHEAD:
+            return False
+        run.deferred = clock(alias()).now() + timedelta(seconds=HOARDED), ""
+        return True
+
+    def _mind(self, key: LaneKey, lane: Lane) -> None:
+        """Tell all workers what this one learnt of a provider's health."""
+        breaker = lane.breaker
+        if breaker.trouble:
+            self._trip(key, lane)
+        elif breaker.has_recovered:
+            breaker.has_recovered = False
+            if lane.credential is not None:
+                recover(lane.credential)
+
+    def _trip(self, key: LaneKey, lane: Lane) -> None:
+        """Nothing gets through: give the lane's batches back to the queue."""
+        breaker = lane.breaker
+        due = clock(alias()).now() + timedelta(seconds=max(breaker.wish, 1.0))
+        if lane.credential is not None:
+            due = trip(lane.credential, breaker.trouble, breaker.wish, was_trying=breaker.is_trying)
+        for run in self.runs.values():
+            if lane_key(run.batch) == key:
+                run.deferred = run.deferred or (due, breaker.trouble)
+        lane.waiting.clear()
+        breaker.tripped()
 
     def _reject(self, run: Run, error: InvalidPush) -> None:
         """The message cannot be said through this provider; submit should have seen it."""
@@ -174,6 +270,21 @@ class Sender:
         if now - at > 1.0:
             found = sorted_credentials(application)
             self._candidates[application.pk] = (now, found)
+        return found
+
+    def _serving(self, batch: PushBatch) -> list[Candidate]:
+        """:meth:`_usable`, with the credential of ``batch`` among them.
+
+        Raises :class:`Unusable`: without it all devices of the batch would seem to have moved.
+        """
+        pk, found = batch.credential_id, self._usable(batch)
+        if not pk or push_settings.REDIRECT_TO:
+            return found
+        if all(each.pk != pk for each in found):  # perhaps it was mended a moment ago
+            self._candidates.clear()
+            found = self._usable(batch)
+        if all(each.pk != pk for each in found):
+            raise Unusable(_("The credential is switched off. Switch it on and resume."))
         return found
 
     def _lane(self, batch: PushBatch) -> Lane:
@@ -199,11 +310,14 @@ class Sender:
         """Read the pushes' states, renew the leases, close what is idle."""
         self._looked_at = now
         if self.runs:
+            moment = clock(alias()).now()
             states = history_states({run.batch.history_id for run in self.runs.values()})
             for run in self.runs.values():
                 state = states.get(run.batch.history_id, State.CANCELLED)
                 if state in {State.CANCELLED, State.PAUSED}:
                     run.stopped = State(state)
+                run.expired = run.expired or run.is_expired(moment)
+                follow(run, now)
         if now - self._renewed_at >= push_settings.LEASE_SECONDS / 3:
             self._renewed_at = now
             self._renew(now)
@@ -225,11 +339,11 @@ class Sender:
         now = time.monotonic()
         over = []
         for run in self.runs.values():
+            if run.in_doubt:
+                weigh(run)
             if run.is_over:
                 over.append(run)
-            elif run.unwritten >= push_settings.CHECKPOINT_OUTCOMES or (
-                run.unwritten and now - run.checkpoint_at >= push_settings.CHECKPOINT_SECONDS
-            ):
+            elif run.is_due_for_checkpoint(now):
                 checkpoint(run)
                 self._note_start(run)
         if over:
@@ -244,25 +358,27 @@ class Sender:
             unstarted.update(started_at=clock(alias()).now())
 
     def _settle(self, over: list[Run]) -> None:
-        """Small pushes end many at a time: one transaction for all of them."""
-        with transaction.atomic(using=alias()):
-            settled = {run.batch.history_id for run in over if settle(run)}
+        acquit_mended([run for run in over if run.pause_reason])
+        settled = settle(over)
+        free_mended([run for run in over if run.pause_reason and not run.lost])
         for run in over:
             del self.runs[run.slot]
             tell(run)
             if run.pause_reason and not run.lost:
                 self._pause(run)
-        for push in settled:
-            if finish(push):
-                self._started.discard(push)
+        self._started -= finish(*settled)
 
     def _pause(self, refused: Run) -> None:
         """The other batches of this push and credential would only be refused too."""
         batch, reason = refused.batch, refused.pause_reason
-        for run in self.runs.values():
-            same = run.batch.credential_id == batch.credential_id
-            if same and run.batch.history_id == batch.history_id:
-                run.pause_reason = reason
-        pause_credential(
-            batch.history, batch.credential, reason, refused=refused.credential_refused
-        )
+        accused = [(batch.credential, refused.credential_refused)]
+        if batch.probe and refused.other is not None:
+            # Wrong in both environments: the one they were planned for is to blame.
+            natural = Credential.objects.using(alias()).filter(pk=refused.other.pk).first()
+            accused = [(batch.credential, False), (natural, refused.credential_refused)]
+        for credential, is_refused in accused:
+            pk = credential.pk if credential is not None else None
+            for run in self.runs.values():
+                if (run.batch.credential_id, run.batch.history_id) == (pk, batch.history_id):
+                    run.pause_reason = reason
+            pause_credential(batch.history, credential, reason, refused=is_refused)

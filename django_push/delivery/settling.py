@@ -7,34 +7,33 @@ one transaction.
 
 from __future__ import annotations
 
-import random
 import time
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
-from datetime import datetime, timedelta
+from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Count, F, Q
+from django.db.models import CharField, F, IntegerField
 from django.utils import timezone
 
 from ..clock import clock
 from ..conf import alias, push_settings
-from ..messages import Result, Status
-from ..models import Credential, DeliveryFailure, Installation, PushHistory, State
-from ..models.history import PushBatchQuerySet
-from ..models.registration import address_hash
-from ..signals import installation_deactivated, push_finished, push_paused
+from ..models import Credential, Installation, PushBatch, PushHistory, State
+from ..signals import installation_deactivated, push_paused
 from . import ledger
-from .ledger import MAX_UNKNOWN, Mark
+from .failing import doomed, record, storable, switch_off
+from .judging import judge
+from .late import LATE_SEQ, queue_departures
+from .ledger import Mark
 from .planning import AGEING
-from .rows import batches, failures, histories, installations
-from .run import Failure, Run
+from .rows import among, batches, histories, hold, hold_parents, hold_pushes, installations
+from .run import Run
+from .statements import Param, Update, among_keys, keys, shape
 
-__all__ = ["checkpoint", "fail_push", "finish", "pause_credential", "settle", "tell"]
-
-SEEN_SINCE = timedelta(hours=1)
-"""``last_seen_at`` is written hourly: Apple's timestamp must be later by that much to count."""
+__all__ = ["checkpoint", "pause_credential", "settle", "tell"]
 
 
 def checkpoint(run: Run) -> None:
@@ -49,23 +48,91 @@ def checkpoint(run: Run) -> None:
         "skipped_reasons": ledger.skipped_reasons(run.outcomes),
         **ledger.count(run.outcomes),
     }
-    with transaction.atomic(using=alias()) if run.failures else nullcontext():
+    with transaction.atomic(using=alias()) if _is_more(run) else nullcontext():
         _write(run, changes)
-    run.unwritten, run.checkpoint_at, run.failures = 0, time.monotonic(), []
+    run.unwritten, run.checkpoint_at = 0, time.monotonic()
+    run.failures, run.departures = [], {}
     run.is_proven = True
     tell(run)
 
 
-def settle(run: Run) -> bool:
-    """Close a run: final when every device has its outcome, else due again or paused.
+def settle(runs: Sequence[Run]) -> set[int]:
+    """Close runs: final when every device has its outcome, else due again or paused.
 
-    Whether the batch is settled for good. Inside a transaction of the caller's, who calls
-    :func:`tell` after it; called again with the same run when that is rolled back.
+    Returns the pushes (primary keys) that have a batch less to wait for. Call :func:`tell` for
+    each run after it; may be called again with the same runs when the database was away.
     """
+    for run in runs:
+        if not run.lost:
+            judge(run)
+    try:
+        with transaction.atomic(using=alias()):
+            _hold(runs)
+            return _settle_together(runs)
+    except _LeaseLost:
+        with transaction.atomic(using=alias()):
+            _hold(runs)
+            return _count_down(run for run in runs if _settle_one(run))
+
+
+def _hold(runs: Sequence[Run]) -> None:
+    """Lock what several runs change together: devices before pushes, everywhere."""
+    if len(runs) > 1:  # the devices of one are locked in order anyway
+        hold(pk for run in runs if not run.lost for pk in doomed(run))
+        hold_parents(run.batch.history_id for run in runs if run.failures)
+
+
+class _LeaseLost(Exception):
+    """One of several batches is another worker's by now."""
+
+
+def _settle_together(runs: Sequence[Run]) -> set[int]:
+    """Small pushes end many at a time, most of them alike: one statement for those.
+
+    Raises :class:`_LeaseLost` when one of them has to be told from the others.
+    """
+    alike: dict[tuple[str, bytes], list[Run]] = {}
+    settled = []
+    for run in runs:
+        if _is_more(run) or run.lost or ledger.open_positions(run.outcomes):
+            settled += [run] if _settle_one(run) else []
+        else:
+            alike.setdefault((run.batch.lease_owner, bytes(run.outcomes)), []).append(run)
+    for (owner, _), group in alike.items():
+        wanted = [run.batch.pk for run in group]
+        if _write_ours(wanted, owner, _closed(group[0])) < len(group):
+            raise _LeaseLost
+        settled += group
+    return _count_down(settled)
+
+
+@lru_cache(maxsize=128)
+def _writing(using: str, columns: tuple[str, ...], room: int) -> Update:
+    """``columns`` of batches that are still this owner's."""
+    meta = PushBatch._meta
+    # get_field may name a relation too; these are plain columns.
+    changes = {name: Param(name, meta.get_field(name)) for name in columns}  # type: ignore[arg-type]
+    rows = among_keys(PushBatch.objects.using(using), room)
+    return Update(rows.filter(lease_owner=Param("owner", CharField()), settled_at=None), **changes)
+
+
+def _write_ours(pks: Sequence[int], owner: str, changes: dict[str, Any]) -> int:
+    """Fenced by the owner; how many of the batches are still its."""
+    room = shape(len(pks))
+    writing = _writing(alias(), tuple(sorted(changes)), room)
+    return writing.run(owner=owner, **changes, **keys(pks, room))
+
+
+def _settle_one(run: Run) -> bool:
+    """Write the end of one run; whether its batch is settled for good."""
     if run.lost:
         return False
-    _judge(run)
-    now = clock(alias()).now()
+    _write(run, _closed(run))
+    return not run.lost and not ledger.open_positions(run.outcomes)
+
+
+def _closed(run: Run) -> dict[str, Any]:
+    """The columns of a batch that this worker lets go of."""
     changes: dict[str, Any] = {
         "outcomes": bytes(run.outcomes),
         "crashes": 0,
@@ -74,49 +141,37 @@ def settle(run: Run) -> bool:
         "skipped_reasons": ledger.skipped_reasons(run.outcomes),
         **ledger.count(run.outcomes),
     }
-    over = not ledger.open_positions(run.outcomes)
-    if over:
-        changes |= {"settled_at": now, "claim_at": None}
-    else:
-        changes |= _later(run)
-    _write(run, changes)
-    if over and not run.lost:
-        histories().filter(pk=run.batch.history_id).update(open_batches=F("open_batches") - 1)
-    return over and not run.lost
+    if ledger.open_positions(run.outcomes):
+        return changes | _later(run)
+    return changes | {"settled_at": clock(alias()).now(), "claim_at": None}
+
+
+def _count_down(settled: Iterable[Run]) -> set[int]:
+    """Their pushes wait for so many batches less; the pushes."""
+    by_number: dict[int, list[int]] = {}
+    for push, number in Counter(run.batch.history_id for run in settled).items():
+        by_number.setdefault(number, []).append(push)
+    if len(by_number) > 1:
+        hold_pushes(push for pushes in by_number.values() for push in pushes)
+    for number, pushes in by_number.items():
+        room = shape(len(pushes))
+        _counting_down(alias(), room).run(number=number, **keys(pushes, room))
+    return {push for pushes in by_number.values() for push in pushes}
+
+
+@lru_cache(maxsize=128)
+def _counting_down(using: str, room: int) -> Update:
+    rows = among_keys(PushHistory.objects.using(using), room)
+    return Update(rows, open_batches=F("open_batches") - Param("number", IntegerField()))
 
 
 def tell(run: Run) -> None:
     """Signal what was written, after its transaction."""
-    gone, run.switched_off = run.switched_off, set()
-    if gone:
+    gone, run.switched_off = run.switched_off, {}
+    for reason, pks in gone.items():
         installation_deactivated.send_robust(
-            sender=Installation, installation_ids=sorted(gone), reason="dead"
+            sender=Installation, installation_ids=sorted(pks), reason=str(reason)
         )
-
-
-def finish(push: int) -> bool:
-    """End the push when it is planned and every batch is settled; whether this call did it."""
-    now = clock(alias()).now()
-    with transaction.atomic(using=alias()):
-        done = histories().filter(
-            pk=push, open_batches=0, planned_at__isnull=False, finished_at=None
-        )
-        if not done.update(finished_at=now):
-            return False
-        history = histories().get(pk=push)
-        _total(history)
-    push_finished.send_robust(sender=PushHistory, history=history)
-    return True
-
-
-def fail_push(history: PushHistory, detail: str) -> None:
-    """End a push that cannot be planned; what was planned of it is still sent."""
-    now = clock(alias()).now()
-    unplanned = histories().filter(pk=history.pk, planned_at=None)
-    unplanned.update(
-        state=State.FAILED, detail=detail, planned_at=now, plan_after=None, plan_owner=""
-    )
-    finish(history.pk)
 
 
 def pause_credential(
@@ -126,12 +181,19 @@ def pause_credential(
 
     ``refused``: by the provider, which is kept with the credential.
     """
-    reason = _storable(reason)
-    batches().filter(
+    reason = storable(reason)
+    waiting = batches().filter(
         history=history, credential=credential, settled_at=None, lease_owner=""
-    ).exclude(history__state=State.CANCELLED).update(claim_at=None, pause_reason=reason[:191])
+    )
+    if credential is not None:
+        # Unless it was mended, or the push resumed, since it was refused.
+        waiting = waiting.filter(credential__updated_at=credential.updated_at)
+    waiting.exclude(history__state=State.CANCELLED).update(claim_at=None, pause_reason=reason[:191])
     if credential is not None and refused:
-        Credential.objects.using(alias()).filter(pk=credential.pk).update(
+        same = Credential.objects.using(alias()).filter(
+            pk=credential.pk, updated_at=credential.updated_at
+        )
+        same.update(
             check_result=Credential.Check.REFUSED, check_detail=reason, checked_at=timezone.now()
         )
     push_paused.send_robust(
@@ -139,145 +201,58 @@ def pause_credential(
     )
 
 
+def _is_more(run: Run) -> bool:
+    """Whether there is more to write than the batch's own row."""
+    return bool(run.failures or run.departures or run.batch.probe)
+
+
 def _write(run: Run, changes: dict[str, Any]) -> None:
     """Update the batch if it is still ours, and record its failures."""
     ours = batches().filter(pk=run.batch.pk)
-    mine = ours.filter(lease_owner=run.batch.lease_owner, settled_at=None)
-    run.lost = run.lost or not mine.update(**changes)
-    if run.lost or not run.failures:
+    run.lost = run.lost or not _write_ours([run.batch.pk], run.batch.lease_owner, changes)
+    if run.lost:
         return
-    dead = [failure for failure in run.failures if failure.result.status is Status.UNREGISTERED]
-    gone = _switch_off(dead)
-    if gone:
-        ours.update(invalid=F("invalid") + len(gone))
-    _record(run, run.failures, gone)
-    run.switched_off |= gone
+    if run.batch.probe:
+        _learn(run)
+    if run.failures:
+        gone = switch_off(run)
+        if gone:
+            ours.update(invalid=F("invalid") + len(gone))
+        hold_parents([run.batch.history_id])
+        record(run, gone)
+    queue_departures(run)  # last: devices are locked before pushes, everywhere
 
 
-def _switch_off(dead: list[Failure]) -> set[int]:
-    """Switch off devices whose address is dead; the primary keys of those that were.
+def _learn(run: Run) -> None:
+    """The other environment took these tokens: it is theirs, so the next push goes there at once.
 
-    Only while the address is still the one that was sent to, and only when the device was not
-    seen after the moment since which the provider calls it dead.
+    Only while the address is still the one that was sent to, and not while another push of the
+    application is planned, which would come upon them twice: a later push learns it then.
     """
-    if not dead:
-        return set()
-    pks = [failure.installation for failure in dead]
-    rows = installations().filter(pk__in=pks, is_active=True)
-    seen = {row[0]: row[1:] for row in rows.values_list("pk", "address_hash", "last_seen_at")}
-    gone = {
-        failure.installation
-        for failure in dead
-        if failure.installation in seen and _is_dead(failure, *seen[failure.installation])
-    }
-    hashes = [seen[pk][0] for pk in gone]
-    installations().filter(pk__in=gone, address_hash__in=hashes).update(
-        is_active=False, inactive_reason=Installation.Reason.DEAD, updated_at=timezone.now()
+    sent = [p for p, mark in enumerate(run.outcomes) if mark == Mark.SENT and run.address(p)]
+    application = run.batch.history.application_id
+    # Not over yet: by an index, and not every push that the application ever sent.
+    plans = histories().filter(
+        application=application, finished_at=None, plan_started_at__isnull=False
     )
-    return gone
-
-
-def _is_dead(failure: Failure, current_hash: str | None, last_seen_at: datetime) -> bool:
-    since = failure.result.invalid_since
-    same = current_hash == address_hash(failure.address)
-    return same and (since is None or since > last_seen_at + SEEN_SINCE)
-
-
-def _record(run: Run, written: Iterable[Failure], gone: set[int]) -> None:
-    failures().bulk_create(
-        [
-            DeliveryFailure(
-                history_id=run.batch.history_id,
-                installation_id=failure.installation,
-                credential_id=run.batch.credential_id,
-                provider=run.batch.provider,
-                status=failure.result.status.value,
-                reason=_storable(failure.result.reason)[:191],
-                detail=_storable(failure.result.detail)[:2000],
-                switched_off=failure.installation in gone,
-            )
-            for failure in written
-        ],
-        ignore_conflicts=True,
-    )
-
-
-def _storable(words: str) -> str:
-    """What a vendor said, without what no database takes: NUL, halves of surrogate pairs."""
-    return words.replace("\x00", "").encode(errors="replace").decode()
-
-
-def _judge(run: Run) -> None:
-    """Decide what open outcomes become, now that the run is over."""
-    if run.stopped == State.CANCELLED:
-        run.skip_open(Mark.CANCELLED)
-    if run.halted:
+    if not sent or run.batch.credential is None or plans.filter(planned_at=None).exists():
         return
-    given_up = run.batch.retries + 1 >= push_settings.MAX_ATTEMPTS
-    for position, result in list(run.open_results.items()):
-        mark = run.outcomes[position]
-        if mark == Mark.SUSPECT or (given_up and not is_unknown(mark)):
-            run.fail(position, Result(Status.FAILED, result.reason, result.detail))
-
-
-def is_unknown(mark: int) -> bool:
-    return Mark.UNKNOWN <= mark < Mark.UNKNOWN + MAX_UNKNOWN
+    used = {run.ids[p]: run.address(p) for p in sent}
+    rows = among(installations(), list(used)).values_list("pk", "address")
+    same = [pk for pk, address in rows if used.get(pk) == address]
+    there = run.batch.credential.environment
+    changed = installations().filter(pk__in=same).exclude(environment=there)
+    changed.update(environment=there, updated_at=timezone.now())
 
 
 def _later(run: Run) -> dict[str, Any]:
     """When the open devices of a batch are due again."""
     if run.pause_reason or run.stopped == State.PAUSED:
-        return {"claim_at": None, "pause_reason": _storable(run.pause_reason)[:191]}
-    changes: dict[str, Any] = {}
-    if run.released:
+        return {"claim_at": None, "pause_reason": storable(run.pause_reason)[:191]}
+    if run.released or run.due is None:
         return {"claim_at": run.batch.turn_at}
-    if run.deferred:
-        delay = run.deferred[0]
-    else:
-        delay, changes = _backoff(run), {"retries": run.batch.retries + 1}
-    due = clock(alias()).now() + timedelta(seconds=delay)
-    turn = due + AGEING * run.batch.seq
-    return {**changes, "not_before": due, "turn_at": turn, "claim_at": turn}
-
-
-def _backoff(run: Run) -> float:
-    """Seconds: exponential with jitter, never less than the provider asked for."""
-    asked = max((r.retry_after or 0.0 for r in run.open_results.values()), default=0.0)
-    longest: float = push_settings.RETRY_MAX_SECONDS
-    grown: float = push_settings.RETRY_SECONDS * 2.0**run.batch.retries
-    return max(asked, min(grown, longest) * random.uniform(0.75, 1.25))  # noqa: S311  (jitter)
-
-
-def _total(history: PushHistory) -> None:
-    """Add up the ledger once, at the end."""
-    rows = batches().filter(history=history)
-    totals = rows.totals()
-    history.devices = totals["devices"]
-    history.successes, history.failures = totals["successes"], totals["failures"]
-    history.invalid_tokens = totals["invalid"]
-    history.skipped = rows.reasons()
-    if history.successes:
-        history.started_at = history.started_at or history.finished_at
-    history.per_type = rows.per_type()
-    history.reasons = failures_by_reason(history)
-    if history.state in {State.SENDING, State.PAUSED}:  # paused when the last answer was on its way
-        history.state = State.DONE if history.devices else State.NOBODY
-    history.save(using=alias())
-    _accepted(rows)
-
-
-def _accepted(rows: PushBatchQuerySet) -> None:
-    """A credential that a provider took pushes from works: say so, at most hourly."""
-    now = timezone.now()
-    used = rows.filter(successes__gt=0, credential__isnull=False)
-    pks = list(used.values_list("credential", flat=True).distinct())
-    news = Q(checked_at=None) | Q(checked_at__lt=now - timedelta(hours=1))
-    accepted = Credential.Check.ACCEPTED
-    Credential.objects.using(alias()).filter(news | ~Q(check_result=accepted), pk__in=pks).update(
-        check_result=accepted, check_detail="", checked_at=now
-    )
-
-
-def failures_by_reason(history: PushHistory) -> dict[str, int]:
-    rows = failures().filter(history=history).values_list("reason")
-    return dict(rows.annotate(number=Count("pk")))
+    seq = run.batch.seq
+    turn = run.due + AGEING * (seq if seq < LATE_SEQ else 0)
+    changes = {"not_before": run.due, "turn_at": turn, "claim_at": turn}
+    # Who could not even be tried has used up no attempt.
+    return changes if run.deferred else {**changes, "retries": run.batch.retries + 1}
