@@ -7,9 +7,12 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import FieldError, ImproperlyConfigured
 from django.db import connections
+from django.db.models.sql import Query
+from django.utils.dateparse import parse_time
 from django.utils.module_loading import import_string
 
 from .conf import alias, push_settings
@@ -39,7 +42,57 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[Ch
         hint = "5000 is a good size."
         message = "DJANGO_PUSH['BATCH_SIZE'] must be 1 to 65,535."
         found.append(Error(message, hint=hint, id="django_push.E004"))
-    return found + _check_imports(providers)
+    return found + _check_imports(providers) + _check_clean_up() + _check_lookups()
+
+
+def _check_lookups() -> list[CheckMessage]:
+    """Names of ``AUDIENCE_LOOKUPS`` that lead nowhere."""
+    found: list[CheckMessage] = []
+    for name in push_settings.AUDIENCE_LOOKUPS:
+        try:
+            if not str(name).startswith("user__"):
+                raise FieldError(f"{name!r} does not begin with 'user__'.")
+            Query(get_user_model()).solve_lookup_type(name.removeprefix("user__"))
+        except FieldError as error:
+            hint = "Write names such as 'user__is_staff' or 'user__groups__name'."
+            message = f"DJANGO_PUSH['AUDIENCE_LOOKUPS']: {error}"
+            found.append(Error(message, hint=hint, id="django_push.E008"))
+    return found
+
+
+def _check_clean_up() -> list[CheckMessage]:
+    """What is kept, and for how long."""
+    found: list[CheckMessage] = []
+    begins = push_settings.CLEAN_UP_AT
+    if begins is not None and not _is_time(begins):
+        hint = "Write it as '03:00', or None to clean up by command or beat only."
+        message = f"DJANGO_PUSH['CLEAN_UP_AT'] is no time of the day: {begins!r}."
+        found.append(Error(message, hint=hint, id="django_push.E006"))
+    for name in ("STALE_DAYS", "DEAD_DAYS", "HISTORY_DAYS"):
+        days = getattr(push_settings, name)
+        if days is not None and not (type(days) is int and days >= 1):
+            hint = "Give whole days, at least 1, or None for never."
+            message = f"DJANGO_PUSH[{name!r}] cannot be {days!r}."
+            found.append(Error(message, hint=hint, id="django_push.E007"))
+    if not found and _days(push_settings.HISTORY_DAYS) < push_settings.IDEMPOTENCY_SECONDS / 86_400:
+        hint = "Keep history for longer, or lower IDEMPOTENCY_SECONDS."
+        message = (
+            "DJANGO_PUSH['HISTORY_DAYS'] is shorter than IDEMPOTENCY_SECONDS: a push stays until "
+            "its key is forgotten, so history is kept for longer than you asked."
+        )
+        found.append(Warning(message, hint=hint, id="django_push.W004"))
+    return found
+
+
+def _is_time(value: object) -> bool:
+    try:
+        return isinstance(value, str) and parse_time(value) is not None
+    except ValueError:  # well written, and no time: 25:00
+        return False
+
+
+def _days(value: int | None) -> float:
+    return float("inf") if value is None else value
 
 
 def _check_imports(providers: dict[str, str]) -> list[CheckMessage]:

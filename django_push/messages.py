@@ -9,8 +9,9 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import Field, dataclass, field, fields, replace
 from datetime import datetime
+from functools import cache
 from typing import Any, NamedTuple, Self
 
 from django.utils.translation import gettext as _
@@ -197,7 +198,7 @@ class Message:
         Raises :class:`~django_push.exceptions.InvalidPush` for unknown fields and wrong types,
         naming the field.
         """
-        known = {f.name for f in fields(cls)}
+        known = {spec.name for spec in _specs()}
         unknown = sorted(set(content) - known)
         if unknown:
             raise InvalidPush(
@@ -219,7 +220,7 @@ class Message:
     def to_content(self) -> dict[str, Any]:
         """The fields that are set, as JSON."""
         content = {}
-        for spec in fields(self):
+        for spec in _specs():
             value = getattr(self, spec.name)
             is_set = value or (spec.name in _ZERO_MEANS_SOMETHING and value is not None)
             if is_set and value != spec.default:
@@ -276,6 +277,11 @@ class Message:
                     _("%(name)s must be an object.") % {"name": f"overrides.{network}"},
                     field="overrides",
                 )
+
+
+@cache
+def _specs() -> tuple[Field[Any], ...]:
+    return fields(Message)
 
 
 _ZERO_MEANS_SOMETHING = {"badge", "relevance_score"}
