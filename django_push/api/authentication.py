@@ -15,7 +15,7 @@ from rest_framework.request import Request
 from ..models import ApiKey
 from .throttles import FailedLoginThrottle
 
-__all__ = ["KeyAuthentication", "LoginGuard"]
+__all__ = ["KeyAuthentication", "LoginGuard", "credentials"]
 
 
 class KeyAuthentication(BaseAuthentication):
@@ -27,7 +27,7 @@ class KeyAuthentication(BaseAuthentication):
 
     @sensitive_variables()
     def authenticate(self, request: Request) -> tuple[AnonymousUser, ApiKey] | None:
-        name, value = _read(get_authorization_header(request))
+        name, value = credentials(get_authorization_header(request))
         key = ApiKey.objects.find(value) if value else None
         if key is None:
             return None
@@ -53,7 +53,7 @@ class LoginGuard(BaseAuthentication):
         FailedLoginThrottle().check(request)
 
 
-def _read(header: bytes) -> tuple[str | None, str]:
+def credentials(header: bytes) -> tuple[str | None, str]:
     """The application's key, if the header names one, and the secret; empty when there is none."""
     scheme, _space, rest = header.strip().partition(b" ")
     try:

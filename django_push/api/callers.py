@@ -14,11 +14,14 @@ from rest_framework.exceptions import NotFound, PermissionDenied
 from rest_framework.request import Request
 
 from ..exceptions import InvalidRegistration
-from ..models import ApiKey, Application, Owner, Role
+from ..models import ApiKey, Application, Installation, Owner, Role
 
-__all__ = ["Caller", "KeyCaller", "Need", "UserCaller", "caller_of"]
+__all__ = ["ME", "Caller", "KeyCaller", "Need", "UserCaller", "caller_of"]
 
 M = TypeVar("M", bound=Model)
+
+ME = "me"
+"""In an address, in the place of a user's id: who is signed in."""
 
 
 class Need(NamedTuple):
@@ -54,6 +57,10 @@ class Caller:
         """Whose device it is, when the request says ``user_id`` (may be empty)."""
         raise NotImplementedError
 
+    def may_hold(self, device: Installation) -> bool:
+        """Whether it may be this caller's device, whose id or token they show."""
+        return True
+
     def throttle_ident(self) -> str | None:
         """What public requests are counted under, beside the address; ``None``: not counted."""
         raise NotImplementedError
@@ -87,7 +94,7 @@ class KeyCaller(Caller):
     def check(self, need: Need) -> None:
         if not self.is_server:
             raise PermissionDenied(
-                _("A client key only registers and unregisters devices. Use a server key here."),
+                _("A client key is for the device that it is on. Use a server key here."),
                 code="client_key",
             )
 
@@ -159,6 +166,10 @@ class UserCaller(Caller):
                 field="userId",
             )
         return owner
+
+    def may_hold(self, device: Installation) -> bool:
+        assert self.user is not None
+        return device.user_verified and device.user_key == str(self.user.pk)
 
     def throttle_ident(self) -> str | None:
         assert self.user is not None

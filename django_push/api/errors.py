@@ -37,7 +37,7 @@ from ..exceptions import (
     NotAllowed,
 )
 
-__all__ = ["exception_handler", "naming"]
+__all__ = ["exception_handler", "naming", "refusal", "renamed"]
 
 _STATUS: Mapping[type[DjangoPushError], int] = {
     IdempotencyConflict: status.HTTP_409_CONFLICT,
@@ -64,23 +64,25 @@ _CODES = {
 
 def exception_handler(exception: Exception, context: Mapping[str, Any]) -> Response | None:
     """The answer for ``exception``; ``None`` for a bug of ours, which Django then reports."""
-    if isinstance(exception, DjangoPushError):
-        set_rollback()
-        return _answer(exception.code, exception.message, exception.field, _status_of(exception))
     exception = _as_api_exception(exception)
-    if not isinstance(exception, APIException):
+    if not isinstance(exception, APIException | DjangoPushError):
         return None
     set_rollback()
-    detail, field = _first(exception.detail)
-    response = _answer(
-        _code_of(exception, detail),
-        _sentence(exception, detail, field),
-        field,
-        exception.status_code,
-    )
-    for name, header in _headers(exception):
-        response[name] = header
+    response = Response(refusal(exception), status=_status_of(exception))
+    if isinstance(exception, APIException):
+        for name, header in _headers(exception):
+            response[name] = header
     return response
+
+
+def refusal(exception: APIException | DjangoPushError) -> dict[str, str]:
+    """What the caller is told."""
+    if isinstance(exception, DjangoPushError):
+        code, message, field = exception.code, exception.message, exception.field
+    else:
+        detail, field = _first(exception.detail)
+        code, message = _code_of(exception, detail), _sentence(exception, detail, field)
+    return {"code": code, "message": message, "field": field}
 
 
 @contextmanager
@@ -89,15 +91,18 @@ def naming(**names: str) -> Iterator[None]:
     try:
         yield
     except InvalidRegistration as error:
-        error.field = names.get(error.field, error.field)
-        raise
+        raise renamed(error, names) from None
 
 
-def _answer(code: str, message: str, field: str, status_code: int) -> Response:
-    return Response({"code": code, "message": message, "field": field}, status=status_code)
+def renamed(error: InvalidRegistration, names: Mapping[str, str]) -> InvalidRegistration:
+    """``error`` with its field as it is called on the wire."""
+    error.field = names.get(error.field, error.field)
+    return error
 
 
-def _status_of(exception: DjangoPushError) -> int:
+def _status_of(exception: APIException | DjangoPushError) -> int:
+    if isinstance(exception, APIException):
+        return exception.status_code
     return next(
         (code for kind, code in _STATUS.items() if isinstance(exception, kind)),
         status.HTTP_400_BAD_REQUEST,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,11 +11,15 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from ..zones import fits_every_clock
+
 __all__ = [
     "Channels",
     "Choice",
+    "Flag",
     "JSONObject",
     "Moment",
+    "MomentOrWall",
     "StrictSerializer",
     "Text",
     "UserId",
@@ -29,6 +34,11 @@ class StrictSerializer(serializers.Serializer[Any]):
     """Fields that shipped clients send and that mean nothing here."""
 
     def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, Mapping):  # what is no object is refused below
+            self._refuse_unknown(data)
+        return super().to_internal_value(data)
+
+    def _refuse_unknown(self, data: Mapping[str, Any]) -> None:
         unknown = sorted(set(data) - set(self.fields) - self.ignored)
         if unknown:
             known = ", ".join(name for name, field in self.fields.items() if not field.read_only)
@@ -37,7 +47,6 @@ class StrictSerializer(serializers.Serializer[Any]):
                 {unknown[0]: [message % {"name": unknown[0][:64], "known": known}]},
                 code="unknown_field",
             )
-        return super().to_internal_value(data)
 
 
 class Text(serializers.CharField):
@@ -75,6 +84,17 @@ class Whole(serializers.IntegerField):
         return super().to_internal_value(data)
 
 
+class Flag(serializers.BooleanField):
+    """JSON's true or false."""
+
+    default_error_messages = {"wrong_type": _("It must be true or false.")}
+
+    def to_internal_value(self, data: Any) -> bool:
+        if not isinstance(data, bool):
+            self.fail("wrong_type")
+        return data
+
+
 class Choice(serializers.ChoiceField):
     """One of a few texts."""
 
@@ -104,13 +124,26 @@ class Moment(serializers.DateTimeField):
         return super().to_internal_value(value)
 
 
+class MomentOrWall(Moment):
+    """A :class:`Moment`, or a time without an offset: a naive datetime, for a clock yet to be
+    chosen."""
+
+    def to_internal_value(self, value: Any) -> datetime:
+        try:
+            wall = datetime.fromisoformat(value) if isinstance(value, str) else None
+        except ValueError:
+            wall = None
+        if wall is not None and wall.tzinfo is None and fits_every_clock(wall):
+            return wall
+        return super().to_internal_value(value)
+
+
 def _has_offset(value: str) -> bool:
     try:
         moment = datetime.fromisoformat(value)
     except ValueError:
         return False
-    # Years at either end overflow when they are moved to another time zone.
-    return moment.tzinfo is not None and 1970 <= moment.year < 9000
+    return moment.tzinfo is not None and fits_every_clock(moment)
 
 
 class Channels(serializers.ListField):

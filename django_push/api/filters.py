@@ -25,7 +25,9 @@ from ..models import (
     DeliveryFailure,
     Installation,
     Notification,
+    Purpose,
     PushHistory,
+    Segment,
     State,
     Subscription,
 )
@@ -36,7 +38,11 @@ __all__ = [
     "HistoryFilter",
     "InstallationFilter",
     "NotificationFilter",
+    "PurposeFilter",
+    "SegmentFilter",
     "StrictFilterBackend",
+    "TraceFilter",
+    "UserDevicesFilter",
 ]
 
 
@@ -133,6 +139,26 @@ class InstallationFilter(_OwnedFilter):
         return rows.filter(is_active=value == "true")
 
 
+class PurposeFilter(_OwnedFilter):
+    class Meta:
+        model = Purpose
+        fields: list[str] = []
+
+
+class UserDevicesFilter(django_filters.FilterSet):
+    application = _text("application__key", help_text=gettext_lazy("Its key."))
+    active = django_filters.ChoiceFilter(
+        choices=[("true", "true"), ("false", "false")], method="is_on", empty_label=None
+    )
+
+    class Meta:
+        model = Installation
+        fields: list[str] = []
+
+    def is_on(self, rows: QuerySet[Installation], name: str, value: str) -> QuerySet[Installation]:
+        return rows.filter(is_active=value == "true")
+
+
 class NotificationFilter(_OwnedFilter):
     status = _choice("status", Notification.Status.choices)
     created_since = MomentFilter(field_name="created_at", lookup_expr="gte")
@@ -149,6 +175,22 @@ class HistoryFilter(_OwnedFilter):
 
     class Meta:
         model = PushHistory
+        fields: list[str] = []
+
+
+class SegmentFilter(_OwnedFilter):
+    key = _text("key")
+
+    class Meta:
+        model = Segment
+        fields: list[str] = []
+
+
+class TraceFilter(django_filters.FilterSet):
+    """None: pushes are found through one device."""
+
+    class Meta:
+        model = Installation
         fields: list[str] = []
 
 

@@ -17,8 +17,10 @@ from rest_framework.utils.urls import replace_query_param
 
 from .. import crypto
 from ..exceptions import LockedSecret
+from ..models import Installation
+from ..traces import Trace, pushes_to
 
-__all__ = ["KeysetPagination"]
+__all__ = ["KeysetPagination", "TracePagination"]
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
@@ -76,6 +78,19 @@ class KeysetPagination(BasePagination):
             _parameter("limit", "Rows on a page.", limit),
             _parameter("cursor", "Comes with “next”.", {"type": "string"}),
         ]
+
+
+class TracePagination(KeysetPagination):
+    """Pushes to one device: a page looks through so many, and may hold fewer than asked for."""
+
+    def traces(self, device: Installation, request: Request) -> list[Trace]:
+        """One page of what became of them."""
+        self.request = request
+        limit = _read_limit(request.query_params.get("limit"))
+        cursor = request.query_params.get("cursor")
+        page = pushes_to(device, _read_cursor(cursor) if cursor else None, limit)
+        self._last = page.older_than
+        return page.traces
 
 
 def _parameter(name: str, description: str, schema: dict[str, Any]) -> dict[str, Any]:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from ...messages import Environment
-from ...models import Application, Installation
+from ...models import Application, Fate, Installation
 from ..fields import Channels, Choice, JSONObject, Moment, StrictSerializer, Text, UserId
+from .registration import OneChangeSerializer
 
 __all__ = [
     "ApplicationSerializer",
     "InstallationSerializer",
+    "ManyChangesSerializer",
+    "ManyDevicesSerializer",
     "NewInstallationSerializer",
+    "ResultsSerializer",
 ]
 
 SHOWN = 8
@@ -36,6 +43,7 @@ class InstallationSerializer(serializers.ModelSerializer[Installation]):
     user_verified = serializers.BooleanField(help_text="Proved; false: only claimed.")
     channels = serializers.SerializerMethodField()
     attributes = JSONObject()
+    inactive_since = Moment(allow_null=True, help_text="null: it is switched on.")
     registered_at = Moment()
     last_seen_at = Moment()
     created_at = Moment()
@@ -61,6 +69,7 @@ class InstallationSerializer(serializers.ModelSerializer[Installation]):
             "attributes",
             "is_active",
             "inactive_reason",
+            "inactive_since",
             "registered_at",
             "last_seen_at",
             "created_at",
@@ -94,4 +103,64 @@ class NewInstallationSerializer(StrictSerializer):
     environment = Choice(required=False, choices=[kind.value for kind in Environment])
     device_profile = Text(required=False, allow_blank=True)
     installation_id = Text(required=False)
+    previous_token = Text(
+        source="previous_address",
+        required=False,
+        allow_blank=True,
+        max_length=4096,
+        help_text="The token before this one: the device keeps its row.",
+    )
     attributes = JSONObject(required=False)
+
+
+class Items(serializers.ListField):
+    """At most 1,000 objects, each checked by itself: one of no sense is refused alone."""
+
+    child = serializers.JSONField()
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(allow_empty=False, max_length=1000, **kwargs)
+
+
+@extend_schema_field(NewInstallationSerializer(many=True))
+class Devices(Items):
+    """Devices to register."""
+
+
+@extend_schema_field(OneChangeSerializer(many=True))
+class Changes(Items):
+    """Devices to change."""
+
+
+class ManyDevicesSerializer(StrictSerializer):
+    """Devices to register, of one application."""
+
+    application = Text(required=False, help_text="Its key; a server key has only one.")
+    devices = Devices()
+
+
+class ManyChangesSerializer(StrictSerializer):
+    """Devices to change, of one application."""
+
+    application = Text(required=False, help_text="Its key; a server key has only one.")
+    devices = Changes()
+
+
+class RefusalSerializer(serializers.Serializer[Any]):
+    code = serializers.CharField()
+    message = serializers.CharField()
+    field = serializers.CharField()
+
+
+class ResultSerializer(serializers.Serializer[Any]):
+    """What became of one device."""
+
+    status = serializers.ChoiceField(choices=[fate.value for fate in Fate])
+    id = serializers.CharField(required=False, help_text="Of the device; not when refused.")
+    error = RefusalSerializer(required=False, help_text="Only when refused.")
+
+
+class ResultsSerializer(serializers.Serializer[Any]):
+    """What became of each, in the order of the request."""
+
+    results = ResultSerializer(many=True)

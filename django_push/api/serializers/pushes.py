@@ -1,8 +1,7 @@
 """Messages to send, and what became of them.
 
-The fields of a message are checked by :class:`~django_push.messages.Message` and the audience by
-:class:`~django_push.audience.Audience`, as for every other face; here they are only named, with
-their types for the OpenAPI document.
+The fields of a message are checked by :class:`~django_push.messages.Message`, as for every other
+face; here they are only named, with their types for the OpenAPI document.
 """
 
 from __future__ import annotations
@@ -13,82 +12,34 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from ... import delivery
-from ...messages import DEVICE_TYPES, Priority, PushType, Status
+from ...messages import Priority, PushType, Status
 from ...models import DeliveryFailure, Notification, PushHistory, State
-from ..fields import JSONObject, Moment, StrictSerializer, Text, Whole
+from ...recurrence_words import repetition
+from ..fields import Flag, JSONObject, Moment, MomentOrWall, StrictSerializer, Text, Whole
+from .audiences import AUDIENCE, PURPOSE, SEND_AT, TRANSACTIONAL, as_given
 
 __all__ = [
-    "AudienceSerializer",
-    "CountSerializer",
     "FailureSerializer",
     "HistoryDetailSerializer",
     "HistorySerializer",
+    "ManyPushesSerializer",
+    "ManySerializer",
     "NewNotificationSerializer",
     "NotificationSerializer",
 ]
 
-_NAMES = {"type": "array", "items": {"type": "string", "maxLength": 191}, "maxItems": 10_000}
-AUDIENCE = {
-    "type": "object",
-    "description": 'Whom it is for: {"everyone": true}, or lists that must all hold; a list reads '
-    "“any of these”.",
-    "properties": {
-        "everyone": {"type": "boolean"},
-        "channels": _NAMES,
-        "users": {**_NAMES, "description": "User ids."},
-        "installations": {**_NAMES, "description": "Ids of devices, as this API shows them."},
-        "device_types": {
-            "type": "array",
-            "items": {"type": "string", "enum": list(DEVICE_TYPES)},
-        },
-    },
-    "additionalProperties": False,
-    "minProperties": 1,
-    "example": {"channels": ["news"], "device_types": ["ios"]},
-}
-
-
-class _AsGiven(serializers.Field[Any, Any, Any, Any]):
-    """Passed on as it came; the core says what is wrong with it."""
-
-    def to_internal_value(self, data: Any) -> Any:
-        return data
-
-    def to_representation(self, value: Any) -> Any:
-        return value
-
-    def run_validation(self, data: Any = serializers.empty) -> Any:
-        # null too is for the core to judge
-        return super().run_validation(data) if data is serializers.empty else data
-
-
-def _field(required: bool = False, **schema: Any) -> Any:
-    annotated = extend_schema_field(schema)(type("AsGiven", (_AsGiven,), {}))
-    return annotated(required=required)
+MOST_TOGETHER = 500
+"""Pushes in one request: with their texts about half a megabyte."""
 
 
 def _text(description: str = "", **schema: Any) -> Any:
-    return _field(type="string", description=description, maxLength=65_536, **schema)
+    return as_given(type="string", description=description, maxLength=65_536, **schema)
 
 
-class AudienceSerializer(StrictSerializer):
-    application = Text(required=False, help_text="Its key; a server key has only one.")
-    audience = _field(required=True, **AUDIENCE)
+class ComposedSerializer(StrictSerializer):
+    """The names are those of ``django_push.submission.compose``."""
 
-
-class CountSerializer(serializers.Serializer[Any]):
-    devices = serializers.IntegerField(help_text="Devices that the push would go to.")
-    per_type = serializers.DictField(child=serializers.IntegerField())
-    no_credential = serializers.IntegerField(
-        help_text="Left out: there is no account to send through."
-    )
-    inactive = serializers.IntegerField(help_text="Left out: switched off.")
-    in_words = serializers.CharField()
-
-
-class NewNotificationSerializer(AudienceSerializer):
-    """The names are those of ``django_push.submission.push``."""
-
+    audience = as_given(required=True, **AUDIENCE)
     name = Text(required=False, allow_blank=True, help_text="For the team; devices never see it.")
     title = _text()
     subtitle = _text()
@@ -96,30 +47,37 @@ class NewNotificationSerializer(AudienceSerializer):
     image = _text("https address of a picture.")
     link = _text("What a tap opens.")
     sound = _text("Name of a sound in the app, or “default”.")
-    badge = _field(type="integer", nullable=True, minimum=0, description="0 removes it.")
-    badge_increment = _field(type="integer")
+    badge = as_given(type="integer", nullable=True, minimum=0, description="0 removes it.")
+    badge_increment = as_given(type="integer")
     category = _text("The app's set of buttons.")
     thread_id = _text("Groups notifications on the device.")
     android_channel_id = _text()
-    collapse_id = _field(type="string", description="At most 64 bytes.", maxLength=64)
-    priority = _field(type="string", enum=[item.value for item in Priority])
-    push_type = _field(type="string", enum=[item.value for item in PushType])
+    collapse_id = as_given(type="string", description="At most 64 bytes.", maxLength=64)
+    priority = as_given(type="string", enum=[item.value for item in Priority])
+    push_type = as_given(type="string", enum=[item.value for item in PushType])
     interruption_level = _text("passive, active, time-sensitive or critical.")
-    relevance_score = _field(type="number", nullable=True)
-    mutable_content = _field(type="boolean")
-    data = _field(type="object", description="For the app itself.")
-    texts = _field(
+    relevance_score = as_given(type="number", nullable=True)
+    mutable_content = as_given(type="boolean")
+    data = as_given(type="object", description="For the app itself.")
+    texts = as_given(
         type="object",
         additionalProperties={"type": "object"},
         description='Other languages: {"de": {"title": …, "body": …}}.',
     )
-    overrides = _field(
+    overrides = as_given(
         type="object",
         additionalProperties={"type": "object"},
         description='Merged last into a network\'s payload: {"apns": {…}, "fcm": {…}}.',
     )
     variables = JSONObject(required=False, help_text="For {{ placeholders }} in the texts.")
-    send_at = Moment(required=False, allow_null=True, help_text="Left out: now.")
+    send_at = MomentOrWall(required=False, allow_null=True, help_text=SEND_AT)
+    local_time = Flag(required=False, help_text="At send_at by each device's own clock.")
+    recurrence = Text(
+        required=False,
+        allow_blank=True,
+        max_length=255,
+        help_text="A rule of RFC 5545, such as FREQ=WEEKLY;BYDAY=MO, that counts from send_at.",
+    )
     expires_at = Moment(required=False, allow_null=True)
     time_to_live = Whole(
         required=False,
@@ -135,6 +93,44 @@ class NewNotificationSerializer(AudienceSerializer):
         max_value=2_147_483_647,
         help_text="At most so many devices per second.",
     )
+    purpose = Text(required=False, allow_blank=True, max_length=64, help_text=PURPOSE)
+    transactional = Flag(required=False, help_text=TRANSACTIONAL)
+
+
+class NewNotificationSerializer(ComposedSerializer):
+    application = Text(required=False, help_text="Its key; a server key has only one.")
+    idempotency_seconds = Whole(
+        required=False,
+        min_value=1,
+        max_value=31_536_000,
+        help_text="How long the Idempotency-Key is remembered. Left out: a day.",
+    )
+
+
+class OneOfManySerializer(ComposedSerializer):
+    """One push of several; the application is said once, for all of them."""
+
+    idempotency_key = Text(
+        required=False,
+        max_length=191,
+        help_text="The same push with the same key within a day sends once.",
+    )
+
+
+class ManySerializer(StrictSerializer):
+    """Different words for different people, in one request."""
+
+    application = Text(required=False, help_text="Its key; a server key has only one.")
+    pushes = serializers.ListField(
+        child=OneOfManySerializer(), allow_empty=False, max_length=MOST_TOGETHER
+    )
+
+
+class ManyPushesSerializer(serializers.Serializer[Any]):
+    pushes = serializers.ListField(
+        child=serializers.CharField(help_text="A push id, for /history/<id>."),
+        help_text="In the order of the request.",
+    )
 
 
 class NotificationSerializer(serializers.ModelSerializer[Notification]):
@@ -146,6 +142,8 @@ class NotificationSerializer(serializers.ModelSerializer[Notification]):
     audience = JSONObject()
     pushes = serializers.SerializerMethodField()
     send_at = Moment(allow_null=True)
+    next_at = Moment(allow_null=True, help_text="The next sending of one that repeats.")
+    recurrence_in_words = serializers.SerializerMethodField()
     expires_at = Moment(allow_null=True)
     created_at = Moment()
 
@@ -161,14 +159,24 @@ class NotificationSerializer(serializers.ModelSerializer[Notification]):
             "texts",
             "audience",
             "send_at",
+            "local_time",
+            "recurrence",
+            "recurrence_in_words",
+            "next_at",
             "expires_at",
             "time_to_live",
             "rate",
+            "purpose",
+            "transactional",
             "source",
             "pushes",
             "created_at",
         ]
         read_only_fields = fields
+
+    def get_recurrence_in_words(self, notification: Notification) -> str:
+        """Such as “every Monday at 09:00”; empty when it does not repeat."""
+        return repetition(notification)
 
     def get_pushes(self, notification: Notification) -> list[str]:
         """Ids of its sendings, for ``/history/<id>``."""
@@ -223,6 +231,9 @@ class CredentialProgressSerializer(serializers.Serializer[Any]):
     successes = serializers.IntegerField()
     failures = serializers.IntegerField()
     paused = serializers.CharField(help_text="Why it is held; empty when it is not.")
+    out_of_reach = serializers.CharField(
+        help_text="Why nothing gets through just now; it is tried again by itself."
+    )
 
     def get_credential(self, part: Any) -> str:
         """Its name."""
@@ -241,6 +252,12 @@ class ProgressSerializer(serializers.Serializer[Any]):
     planned = serializers.BooleanField(help_text="Whether “devices” is the whole audience yet.")
     percent = serializers.IntegerField()
     speed = serializers.FloatField(help_text="Devices per second.")
+    next_due = Moment(
+        allow_null=True, help_text="When the next time zone's devices get it, while they wait."
+    )
+    next_zone = serializers.CharField(help_text="Such as “UTC+05:30”; empty when none waits.")
+    asleep = serializers.IntegerField(help_text="Devices whose quiet hours are waited for.")
+    wakes_at = Moment(allow_null=True, help_text="When the first of these are over.")
     credentials = CredentialProgressSerializer(many=True)
 
 

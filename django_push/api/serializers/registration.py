@@ -10,13 +10,27 @@ from django.utils.translation import gettext as _
 from rest_framework import serializers
 
 from ...messages import Environment
-from ..fields import Channels, Choice, JSONObject, StrictSerializer, Text, UserId
+from ...models import Installation
+from ..fields import Channels, Choice, Flag, JSONObject, StrictSerializer, Text, UserId, Whole
 
-__all__ = ["DetailsSerializer", "RegistrationSerializer", "UnregistrationSerializer"]
+__all__ = [
+    "FIREBASE",
+    "DetailsSerializer",
+    "OneChangeSerializer",
+    "OpenedSerializer",
+    "OwnDetailsSerializer",
+    "OwnDeviceSerializer",
+    "RegistrationSerializer",
+    "UnregistrationSerializer",
+]
+
+
+FIREBASE = "firebase"
+"""What Kinvey's SDKs of today send as ``service``, on iPhones too."""
 
 
 class UnregistrationSerializer(StrictSerializer):
-    ignored = frozenset({"framework", "service"})  # Kinvey's SDKs send them
+    ignored = frozenset({"framework"})  # Kinvey's SDKs send it
 
     platform = Text(help_text="ios, android, macos, web, …")
     deviceId = Text(
@@ -29,6 +43,16 @@ class UnregistrationSerializer(StrictSerializer):
         help_text="Whose device it is: required with a server key; with a client key it is only "
         "a claim; with user credentials leave it out.",
     )
+    service = Text(
+        required=False,
+        allow_blank=True,
+        help_text="firebase: the deviceId is Firebase's, on whatever platform.",
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if attrs.pop("service", "") == FIREBASE:
+            attrs["provider"] = "fcm"
+        return attrs
 
 
 class RegistrationSerializer(UnregistrationSerializer):
@@ -50,19 +74,103 @@ class RegistrationSerializer(UnregistrationSerializer):
         required=False,
         help_text="The app's own id of itself, such as a UUID made at its first start.",
     )
+    previousDeviceId = Text(
+        source="previous_address",
+        required=False,
+        allow_blank=True,
+        max_length=4096,
+        help_text="The deviceId before this one: the device keeps its row.",
+    )
     deviceProfile = Text(source="device_profile", required=False, allow_blank=True)
     attributes = JSONObject(required=False, help_text="Replaces what was there before.")
 
 
-class DetailsSerializer(StrictSerializer):
-    """What a server key or staff may set of a device, in Python's spelling."""
+class OwnDetailsSerializer(StrictSerializer):
+    """What an app may change of its own device; what is left out stays."""
 
     channels = Channels(required=False, help_text="Replaces all channels.")
-    attributes = JSONObject(required=False, help_text="Replaces all attributes.")
+    addChannels = Channels(source="add_channels", required=False)
+    removeChannels = Channels(source="remove_channels", required=False)
+    badge = Whole(required=False, min_value=0, max_value=2_147_483_647, help_text="0 resets it.")
+    locale = Text(required=False, max_length=35, allow_blank=True)
+    timeZone = Text(source="time_zone", required=False, max_length=64, allow_blank=True)
+    appVersion = Text(source="app_version", required=False, max_length=64, allow_blank=True)
+    attributes = JSONObject(required=False, help_text="Replaces what was there before.")
+    enabled = Flag(
+        required=False,
+        help_text="false: no pushes, whoever registers the device, until it is true again.",
+    )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if not attrs:
-            raise serializers.ValidationError(
-                _("Nothing to change: give channels or attributes."), code="missing_field"
-            )
+        return _something(self, attrs)
+
+
+class OwnDeviceSerializer(serializers.ModelSerializer[Installation]):
+    """What an app sees of its own device: neither its user nor its token."""
+
+    id = serializers.CharField(source="public_id", help_text="Keep it: it opens this address.")
+    platform = serializers.CharField(source="device_type")
+    channels = serializers.ListField(child=serializers.CharField())
+    timeZone = serializers.CharField(source="time_zone")
+    appIdentifier = serializers.CharField(source="app_identifier")
+    appVersion = serializers.CharField(source="app_version")
+    deviceProfile = serializers.CharField(source="device_profile")
+    installationId = serializers.CharField(source="installation_id", allow_null=True)
+    attributes = JSONObject()
+    enabled = serializers.BooleanField(source="is_active")
+    disabledReason = serializers.CharField(
+        source="inactive_reason",
+        help_text="Empty, or one of: " + ", ".join(filter(None, Installation.Reason.values)),
+    )
+
+    class Meta:
+        model = Installation
+        fields = [
+            *("id", "platform", "channels", "badge", "locale", "timeZone", "appIdentifier"),
+            *("appVersion", "environment", "deviceProfile", "installationId", "attributes"),
+            *("enabled", "disabledReason"),
+        ]
+        read_only_fields = fields
+
+
+class OpenedSerializer(StrictSerializer):
+    pushId = serializers.UUIDField(help_text="The push_id that came with the message.")
+
+
+class DetailsSerializer(StrictSerializer):
+    """What a server key or staff may change of a device, in Python's spelling."""
+
+    channels = Channels(required=False, help_text="Replaces all channels.")
+    add_channels = Channels(required=False)
+    remove_channels = Channels(required=False)
+    attributes = JSONObject(required=False, help_text="Replaces all attributes.")
+    badge = Whole(required=False, min_value=0, max_value=2_147_483_647)
+    locale = Text(required=False, max_length=35, allow_blank=True)
+    time_zone = Text(required=False, max_length=64, allow_blank=True)
+    app_identifier = Text(required=False, allow_blank=True)
+    app_version = Text(required=False, max_length=64, allow_blank=True)
+    environment = Choice(required=False, choices=[kind.value for kind in Environment])
+    device_profile = Text(required=False, allow_blank=True)
+    is_active = Flag(required=False, help_text="false: switched off, and stays so.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        return _something(self, attrs)
+
+
+class OneChangeSerializer(DetailsSerializer):
+    """A change to one device among many."""
+
+    id = Text(source="public_id", max_length=24)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        _something(self, {name: value for name, value in attrs.items() if name != "public_id"})
         return attrs
+
+
+def _something(serializer: StrictSerializer, attrs: dict[str, Any]) -> dict[str, Any]:
+    if not attrs:
+        raise serializers.ValidationError(
+            _("Nothing to change: give one of %s.") % ", ".join(serializer.fields),
+            code="missing_field",
+        )
+    return attrs

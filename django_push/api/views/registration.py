@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from drf_spectacular.utils import OpenApiExample, OpenApiResponse
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
 from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -14,12 +16,23 @@ from ..base import IsKnown, PushView
 from ..errors import naming
 from ..fields import StrictSerializer
 from ..openapi import documented
-from ..serializers.registration import RegistrationSerializer, UnregistrationSerializer
+from ..quick import is_unchanged
+from ..serializers.registration import (
+    OwnDeviceSerializer,
+    RegistrationSerializer,
+    UnregistrationSerializer,
+)
 from ..throttles import RegisterThrottle
 
 __all__ = ["RegisterDevice", "UnregisterDevice"]
 
-_WIRE_NAMES = {"address": "deviceId", "device_type": "platform"}
+_WIRE_NAMES = {
+    "address": "deviceId",
+    "device_type": "platform",
+    "previous_address": "previousDeviceId",
+}
+_PREFERENCE = "return=representation"
+"""RFC 7240: for apps that want to know their device's id. Kinvey's get an empty answer."""
 _DONE = OpenApiResponse(description="Done, now or before: the same request twice is one device.")
 _TOKEN = "01c5b7eec38298164e2f0b3b1f2c5a7c9e0d1a2b3c4d5e6f708192a3b4c5d6e7"  # noqa: S105
 
@@ -45,11 +58,28 @@ class _RegistrationView(PushView):
 class RegisterDevice(_RegistrationView):
     serializer_class = RegistrationSerializer
 
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """A registration that changes nothing needs no more than to be told so."""
+        quick = request.method == "POST" and "HTTP_PREFER" not in request.META
+        if quick and is_unchanged(request, kwargs["app_key"]):
+            return HttpResponse(status=status.HTTP_204_NO_CONTENT)
+        return super().dispatch(request, *args, **kwargs)
+
     @documented(
         operation_id="register_device",
         tags=["registration"],
         request=RegistrationSerializer,
-        responses={204: _DONE},
+        parameters=[
+            OpenApiParameter(
+                "Prefer",
+                location=OpenApiParameter.HEADER,
+                description="`return=representation`: answer 200 with the device and its id.",
+            )
+        ],
+        responses={
+            200: OpenApiResponse(OwnDeviceSerializer, "The device, when it was asked for."),
+            204: _DONE,
+        },
         examples=[
             OpenApiExample(
                 "a client",
@@ -70,8 +100,11 @@ class RegisterDevice(_RegistrationView):
         """
         application, owner, said = self.read(request, app_key)
         with naming(**_WIRE_NAMES):
-            Installation.objects.register(application, owner=owner, **said)
-        return Response(status=status.HTTP_204_NO_CONTENT)
+            device = Installation.objects.register(application, owner=owner, **said)
+        if _PREFERENCE not in request.headers.get("Prefer", ""):
+            return Response(status=status.HTTP_204_NO_CONTENT)
+        shown = OwnDeviceSerializer(device).data
+        return Response(shown, headers={"Preference-Applied": _PREFERENCE})
 
 
 class UnregisterDevice(_RegistrationView):

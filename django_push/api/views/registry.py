@@ -7,6 +7,7 @@ from typing import Any
 from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema_view
 from rest_framework import status
+from rest_framework.exceptions import NotFound
 from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -24,7 +25,10 @@ from ..serializers.installations import (
 from ..serializers.registration import DetailsSerializer
 from .base import PushViewSet, chosen_application
 
-__all__ = ["ApplicationViewSet", "InstallationViewSet"]
+__all__ = ["INSTALLATION_ID", "ApplicationViewSet", "InstallationViewSet"]
+
+INSTALLATION_ID = "[0-9A-Za-z_-]{1,24}"
+"""Ours are 24 hex digits; a device that was imported keeps the one that its app knows."""
 
 
 @documented(tags=["applications"])
@@ -53,6 +57,7 @@ class ApplicationViewSet(ListModelMixin, RetrieveModelMixin, PushViewSet[Applica
 class InstallationViewSet(ListModelMixin, RetrieveModelMixin, PushViewSet[Installation]):
     queryset = Installation.objects.select_related("application").prefetch_related("subscriptions")
     serializer_class = InstallationSerializer
+    lookup_value_regex = INSTALLATION_ID
     filterset_class = InstallationFilter
     needs = {
         "list": Need("view_installation"),
@@ -95,7 +100,10 @@ class InstallationViewSet(ListModelMixin, RetrieveModelMixin, PushViewSet[Instal
         self.check_role(installation.application)
         serializer = DetailsSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
-        installation.change(**serializer.validated_data)
+        try:
+            installation.change(**serializer.validated_data)
+        except Installation.DoesNotExist:  # deleted since it was looked up
+            raise NotFound from None
         return self._shown(installation)
 
     def _shown(self, installation: Installation) -> Response:

@@ -190,7 +190,10 @@ def test_channels_and_attributes_are_replaced(server, device):
         ({}, "missing_field", ""),
         ({"channels": None}, "wrong_type", "channels"),
         ({"user": "mallory"}, "unknown_field", "user"),
-        ({"is_active": True}, "unknown_field", "is_active"),
+        ({"is_active": "no"}, "wrong_type", "is_active"),
+        ({"badge": -1}, "too_small", "badge"),
+        ({"channels": ["a"], "add_channels": ["b"]}, "contradiction", "channels"),
+        ({"add_channels": [f"c{n}" for n in range(1000)]}, "too_many_channels", "channels"),
     ],
 )
 def test_nothing_else_is_changed(server, device, body, code, field):
@@ -199,6 +202,30 @@ def test_nothing_else_is_changed(server, device, body, code, field):
     refused(response, 400, code, field)
     row.refresh_from_db()
     assert (row.channels, row.user_key) == (["news"], "")
+
+
+def test_a_device_that_kept_the_id_of_another_system_is_found(server, phone, device):
+    row = device("b1", public_id="Kx3_9-bQ0z")
+    assert server.get(f"{ADDRESS}{row.public_id}/").json()["id"] == "Kx3_9-bQ0z"
+    assert phone.get(f"/push/hall/devices/{row.public_id}").json()["id"] == "Kx3_9-bQ0z"
+
+
+def test_channels_are_added_and_removed(server, device):
+    address = f"{ADDRESS}{device('b1', channels=['a', 'b']).public_id}"
+    body = {"add_channels": ["c", "b"], "remove_channels": ["a", "x"]}
+    assert server.patch(address, body, format="json").json()["channels"] == ["b", "c"]
+
+
+def test_a_server_switches_a_device_off_and_on(server, device):
+    row = device("b1")
+    address = f"{ADDRESS}{row.public_id}"
+    shown = server.patch(address, {"is_active": False, "badge": 3}, format="json").json()
+    assert (shown["is_active"], shown["inactive_reason"]) == (False, "staff")
+    device("b1")
+    row.refresh_from_db()
+    assert (row.is_active, row.badge) == (False, 3), "its app's next start must not undo it"
+    shown = server.patch(address, {"is_active": True}, format="json").json()
+    assert (shown["is_active"], shown["inactive_reason"]) == (True, "")
 
 
 def test_a_client_key_looks_at_nothing(phone, device):

@@ -35,8 +35,12 @@ def test_it_is_valid_and_made_without_a_warning(tmp_path):
 def test_it_describes_our_addresses_where_they_are_mounted(document):
     validate_schema(document)
     assert {re.sub(r"/$", "", path) for path in document["paths"]} == {
+        "/push/{app_key}/devices/{id}",
+        "/push/{app_key}/devices/{id}/opened",
+        "/push/{app_key}/find-device",
         "/push/{app_key}/register-device",
         "/push/{app_key}/unregister-device",
+        "/push/{app_key}/preferences",
         "/push/api/applications",
         "/push/api/applications/{key}",
         "/push/api/audience/count",
@@ -47,10 +51,24 @@ def test_it_describes_our_addresses_where_they_are_mounted(document):
         "/push/api/history/{id}/pause",
         "/push/api/history/{id}/resume",
         "/push/api/installations",
+        "/push/api/installations/bulk",
         "/push/api/installations/{id}",
+        "/push/api/installations/{id}/history",
+        "/push/api/installations/{id}/history/{push}",
+        "/push/api/installations/{id}/preferences",
+        "/push/api/users/{user}/data",
+        "/push/api/purposes",
+        "/push/api/users/{user}/preferences",
+        "/push/api/users/{user}/devices",
         "/push/api/notifications",
+        "/push/api/notifications/batch",
         "/push/api/notifications/{id}",
         "/push/api/notifications/{id}/cancel",
+        "/push/api/notifications/{id}/pause",
+        "/push/api/notifications/{id}/resume",
+        "/push/api/segments",
+        "/push/api/segments/{id}",
+        "/push/api/segments/{id}/count",
     }
 
 
@@ -67,7 +85,7 @@ def test_every_operation_says_how_to_prove_oneself_and_how_it_refuses(document):
 
 def test_what_is_sent_has_an_example(document):
     sending = [operation for operation in operations(document) if "requestBody" in operation]
-    assert len(sending) == 6
+    assert len(sending) == 18
     for operation in sending:
         assert operation["requestBody"]["content"]["application/json"]["examples"]
 

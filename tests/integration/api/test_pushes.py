@@ -142,7 +142,7 @@ def test_an_idempotency_key_has_a_measure(server, key):
         ({"rate": 0}, "too_small", "rate"),
         ({"name": "n" * 192}, "too_long", "name"),
         ({"variables": []}, "wrong_type", "variables"),
-        ({"recurrence": "daily"}, "unknown_field", "recurrence"),
+        ({"recurrence": "daily"}, "wrong_rule", "recurrence"),
         ({"status": "sent"}, "unknown_field", "status"),
         ({"created_by": 1}, "unknown_field", "created_by"),
     ],
@@ -252,6 +252,9 @@ class TestCount:
             "per_type": {"android": 1, "ios": 1},
             "no_credential": 0,
             "inactive": 1,
+            "opted_out": 0,
+            "local": None,
+            "quiet": None,
             "in_words": "channel “news”",
         }
 
