@@ -12,6 +12,8 @@ from .history import PushHistoryAdmin
 from .installation import InstallationAdmin
 from .ledger import IdempotencyKeyAdmin, PushBatchAdmin
 from .notification import NotificationAdmin
+from .segment import SegmentAdmin
+from .user_page import UserDevicesInline
 
 __all__ = [
     "ApiKeyAdmin",
@@ -23,4 +25,6 @@ __all__ = [
     "NotificationAdmin",
     "PushBatchAdmin",
     "PushHistoryAdmin",
+    "SegmentAdmin",
+    "UserDevicesInline",
 ]

@@ -6,33 +6,25 @@ before a message may be sent is told by :mod:`django_push.admin.preflight`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from django import forms
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from ..audience import Audience
 from ..exceptions import InvalidPush
 from ..messages import Message, Priority
 from ..models import Notification
+from .audience_form import RAW, AudienceForm, audience_initial, write_audience
 from .json_field import StrictJSONField
 from .languages import LanguageFormSet
-from .words import PLATFORMS, duration
+from .purpose_form import PurposeForm, purpose_initial, write_purpose
+from .schedule_form import ScheduleForm, give_up_choices, schedule_initial, write_schedule
+from .widgets import area, text, wide
 
 __all__ = ["ComposeForm"]
 
-EVERYONE, CHANNELS, PEOPLE, DEVICES = "everyone", "channels", "users", "installations"
-KINDS = (
-    (EVERYONE, gettext_lazy("Everyone")),
-    (CHANNELS, gettext_lazy("Channels")),
-    (PEOPLE, gettext_lazy("Certain people")),
-    (DEVICES, gettext_lazy("Chosen devices")),
-)
-NOW, LATER = "now", "later"
 SHOWN = ("title", "subtitle", "body", "link", "image")
 TEXTS = (
     *SHOWN,
@@ -41,28 +33,11 @@ TEXTS = (
 )
 MANAGED = {*TEXTS, "badge", "badge_increment", "data", "mutable_content"}
 """What the form writes into ``content``; everything else in it is kept."""
-GIVE_UP = (300, 3600, 4 * 3600, 86_400, 3 * 86_400, 7 * 86_400)
 
 
-def wide(**attrs: str) -> forms.TextInput:
-    return forms.TextInput(attrs={"class": "vTextField push-wide", "autocomplete": "off", **attrs})
-
-
-def area(rows: int, **attrs: str) -> forms.Textarea:
-    css = {"class": "vLargeTextField push-wide", "rows": str(rows), **attrs}
-    return forms.Textarea(attrs=css)
-
-
-def text(label: Any, help_text: Any = "", **attrs: str) -> forms.CharField:
-    return forms.CharField(label=label, required=False, help_text=help_text, widget=wide(**attrs))
-
-
-def items(value: str) -> list[str]:
-    """A list that people type: separated by commas or lines."""
-    return [part for part in re.split(r"\s*[,;\n]\s*", value.strip()) if part]
-
-
-class ComposeForm(forms.ModelForm):  # type: ignore[type-arg]
+# Django's own ModelForm takes no type argument when it runs.
+# Forms are generic in the stubs only: at run time ModelForm takes no parameter.
+class ComposeForm(forms.ModelForm, AudienceForm, ScheduleForm, PurposeForm):  # type: ignore[type-arg]
     title = text(gettext_lazy("Title"), **{"data-preview": "title"})
     subtitle = text(gettext_lazy("Subtitle"), gettext_lazy("A second line, on Apple devices only."))
     body = forms.CharField(
@@ -85,59 +60,6 @@ class ComposeForm(forms.ModelForm):  # type: ignore[type-arg]
         label=gettext_lazy("Let the app change it before it is shown (Apple)"), required=False
     )
 
-    audience_kind = forms.ChoiceField(
-        label=gettext_lazy("Send to"), choices=KINDS, required=False, widget=forms.RadioSelect
-    )
-    channels = text(
-        gettext_lazy("Any of these"),
-        gettext_lazy("Names of channels, separated by commas."),
-        list="push-channels",
-    )
-    users = forms.CharField(
-        label=gettext_lazy("These people"),
-        required=False,
-        widget=area(3),
-        help_text=gettext_lazy(
-            "User ids, separated by commas or lines. Only devices on which the person is known "
-            "to be signed in get it."
-        ),
-    )
-    installations = forms.CharField(
-        label=gettext_lazy("These devices"),
-        required=False,
-        widget=area(3),
-        help_text=gettext_lazy("Ids of devices, as their pages show them."),
-    )
-    device_types = forms.MultipleChoiceField(
-        label=gettext_lazy("Only on"),
-        required=False,
-        choices=list(PLATFORMS.items()),
-        widget=forms.CheckboxSelectMultiple,
-    )
-
-    when = forms.ChoiceField(
-        label=gettext_lazy("Send"),
-        choices=(
-            (NOW, gettext_lazy("As soon as it is confirmed")),
-            (LATER, gettext_lazy("At one moment for all")),
-        ),
-        required=False,
-        widget=forms.RadioSelect,
-    )
-    send_at = forms.DateTimeField(
-        label=gettext_lazy("Moment"),
-        required=False,
-        input_formats=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"],
-        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
-    )
-    give_up = forms.TypedChoiceField(
-        label=gettext_lazy("Give up after"),
-        required=False,
-        coerce=int,
-        empty_value=None,
-        help_text=gettext_lazy("A phone that is switched off longer than this never shows it."),
-    )
-
     sound = text(gettext_lazy("Sound"), gettext_lazy("“default”, or a sound in the app."))
     badge_change = forms.ChoiceField(
         label=gettext_lazy("Badge"),
@@ -158,6 +80,7 @@ class ComposeForm(forms.ModelForm):  # type: ignore[type-arg]
     category = text(gettext_lazy("Buttons"), gettext_lazy("Name of a set of buttons in the app."))
     thread_id = text(gettext_lazy("Thread"), gettext_lazy("Groups messages on Apple devices."))
     android_channel_id = text(gettext_lazy("Android channel"))
+    # The stubs know `data` as the form's input; a field of that name is taken out of the class.
     data = StrictJSONField(  # type: ignore[assignment]
         label=gettext_lazy("Data"),
         required=False,
@@ -206,7 +129,9 @@ class ComposeForm(forms.ModelForm):  # type: ignore[type-arg]
         super().__init__(*args, **kwargs)
         instance = self.instance
         self.fields["name"].widget = wide()
-        self.fields["give_up"].choices = _give_up_choices(instance.time_to_live)  # type: ignore[attr-defined]
+        # A ChoiceField, which the stubs' plain Field does not say.
+        # The stubs know a Field there, not the ChoiceField that it is.
+        self.fields["give_up"].choices = give_up_choices(instance.time_to_live)  # type: ignore[attr-defined]
         for name, value in {**_initial(instance), **self.initial}.items():
             self.initial.setdefault(name, value)
         self.languages = LanguageFormSet(
@@ -217,6 +142,8 @@ class ComposeForm(forms.ModelForm):  # type: ignore[type-arg]
     def _fix_application(self) -> None:
         """One application is no choice."""
         field: Any = self.fields["application"]
+        self.offer_segments(field.queryset)
+        self.offer_purposes(field.queryset, self.instance)
         only = list(field.queryset[:2])
         if len(only) == 1:
             self.initial["application"] = only[0].pk
@@ -236,23 +163,26 @@ class ComposeForm(forms.ModelForm):  # type: ignore[type-arg]
                 self.add_error(name, _('Write an object: {"name": "value"}.'))
         if cleaned.get("badge_change") and cleaned.get("badge_number") is None:
             self.add_error("badge_number", _("Give the number."))
-        if cleaned.get("when") == LATER and not cleaned.get("send_at") and not self.errors:
-            self.add_error("send_at", _("Choose the day and the time."))
+        self.clean_schedule(cleaned)
         return cleaned
 
     def _post_clean(self) -> None:
+        # Private to Django, so the stubs leave it out.
         super()._post_clean()  # type: ignore[misc]
         if self.errors or not self.languages.is_valid():
             return
         self._check("content", self._write_content)
         self._check("audience", self._write_audience)
-        self._write_schedule()
+        self._check("schedule", self._write_schedule)
+        self._check("purpose", self._write_purpose)
 
     def _check(self, part: str, write: Any) -> None:
         try:
             write()
         except InvalidPush as error:
             field = error.field.removeprefix("audience.")
+            if part == "audience" and self.cleaned_data.get("audience_kind") == RAW:
+                field = "raw"
             self.add_error(field if field in self.fields else None, error.message)
 
     def _write_content(self) -> None:
@@ -273,36 +203,19 @@ class ComposeForm(forms.ModelForm):  # type: ignore[type-arg]
         Message.from_content({**content, **{k: v for k, v in extra.items() if v}})
 
     def _write_audience(self) -> None:
-        cleaned = self.cleaned_data
-        kind = cleaned.get("audience_kind") or ""
-        audience: dict[str, Any] = {}
-        if kind == EVERYONE:
-            audience = {"everyone": True}
-        elif kind:
-            chosen = items(cleaned.get(kind) or "")
-            audience = {kind: chosen} if chosen else {}
-        if audience and cleaned.get("device_types"):
-            audience["device_types"] = cleaned["device_types"]
-        if audience:
-            audience = Audience.from_json(audience).to_json()
-        self.instance.audience = audience
+        write_audience(self.instance, self.cleaned_data)
 
     def _write_schedule(self) -> None:
-        later = self.cleaned_data.get("when") == LATER
-        self.instance.send_at = self.cleaned_data.get("send_at") if later else None
-        self.instance.time_to_live = self.cleaned_data.get("give_up")
+        write_schedule(self.instance, self.cleaned_data)
+
+    def _write_purpose(self) -> None:
+        write_purpose(self.instance, self.cleaned_data)
 
 
 def _badge(cleaned: Mapping[str, Any]) -> dict[str, int]:
     names = {"set": "badge", "add": "badge_increment"}
     name = names.get(cleaned.get("badge_change") or "")
     return {name: cleaned["badge_number"]} if name else {}
-
-
-def _give_up_choices(current: int | None) -> list[tuple[Any, Any]]:
-    seconds = sorted({*GIVE_UP, *([current] if current else [])})
-    longest = ("", gettext_lazy("As long as the provider keeps it (28 days)"))
-    return [longest, *((value, duration(value)) for value in seconds)]
 
 
 def _initial(notification: Notification) -> dict[str, Any]:
@@ -312,11 +225,8 @@ def _initial(notification: Notification) -> dict[str, Any]:
     initial["data"] = content.get("data") or None
     initial["mutable_content"] = content.get("mutable_content", False)
     initial["overrides"] = notification.overrides or None
-    initial["when"] = LATER if notification.send_at else NOW
-    if notification.send_at:
-        initial["send_at"] = timezone.localtime(notification.send_at)
-    initial["give_up"] = notification.time_to_live
-    return {**initial, **_badge_initial(content), **_audience_initial(notification.audience)}
+    initial |= schedule_initial(notification) | purpose_initial(notification)
+    return {**initial, **_badge_initial(content), **audience_initial(notification)}
 
 
 def _badge_initial(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -325,13 +235,3 @@ def _badge_initial(content: Mapping[str, Any]) -> dict[str, Any]:
     if content.get("badge_increment"):
         return {"badge_change": "add", "badge_number": content["badge_increment"]}
     return {}
-
-
-def _audience_initial(audience: Mapping[str, Any]) -> dict[str, Any]:
-    initial: dict[str, Any] = {"device_types": audience.get("device_types", [])}
-    if audience.get("everyone") or set(audience) == {"device_types"}:
-        return {**initial, "audience_kind": EVERYONE}
-    for kind, separator in ((CHANNELS, ", "), (PEOPLE, "\n"), (DEVICES, "\n")):
-        if audience.get(kind):
-            return {**initial, "audience_kind": kind, kind: separator.join(audience[kind])}
-    return initial

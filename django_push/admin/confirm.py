@@ -17,12 +17,15 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from .. import submission
-from ..audience import Audience
 from ..conf import push_settings
 from ..exceptions import DjangoPushError
+from ..idempotency import content_digest
 from ..models import Credential, Notification, PushHistory
+from .audience_form import audience_words
 from .credential import credential_state
 from .preflight import Preflight, look
+from .purpose_form import purpose_words
+from .schedule_words import Schedule, when, when_note
 from .trial import may_send
 from .visibility import LONGEST_ID
 from .words import duration, number, of_devices, provider_name
@@ -34,7 +37,10 @@ __all__ = ["ConfirmView", "read_number"]
 
 logger = logging.getLogger("django_push.admin")
 
-SENT_ALREADY = (Notification.Status.SCHEDULED, Notification.Status.SENT)
+SENT_ALREADY = (
+    *(Notification.Status.SCHEDULED, Notification.Status.SENT),
+    *(Notification.Status.REPEATING, Notification.Status.PAUSED),
+)
 _SEPARATORS = re.compile(r"[\s.,'’_]")
 
 
@@ -108,9 +114,13 @@ class ConfirmView:
     def _count(self) -> int:
         notification = self.notification
         try:
-            return submission.count(notification.application, notification.audience).devices
+            zones = submission.zones_for(notification)
+            found = submission.count(
+                notification.application, notification.audience, zones, notification=notification
+            )
         except DjangoPushError:
             return 0  # submit tells what is wrong with it
+        return found.devices
 
     def _not_sent(self, key: str, problem: str, status: int = 400) -> HttpResponse:
         self.notification.refresh_from_db()
@@ -158,7 +168,7 @@ class ConfirmView:
 
 def _what_happens(notification: Notification, found: Preflight) -> dict[str, Any]:
     devices = found.count.devices if found.count else 0
-    audience = Audience.from_json(notification.audience).in_words() if notification.audience else ""
+    audience = audience_words(notification) if notification.audience else ""
     credentials = Credential.objects.filter(application=notification.application).usable()
     return {
         "devices": devices,
@@ -166,6 +176,10 @@ def _what_happens(notification: Notification, found: Preflight) -> dict[str, Any
         "must_type": devices > push_settings.CONFIRM_ABOVE,
         "confirm_above": number(push_settings.CONFIRM_ABOVE),
         "audience_words": audience,
+        "purpose_words": purpose_words(notification),
+        "when": when(notification),
+        "schedule": Schedule(notification),
+        "when_note": when_note(notification, found.count.found.local if found.count else None),
         "gives_up": duration(notification.time_to_live) if notification.time_to_live else "",
         "through": [
             (provider_name(row.provider), row, *credential_state(row)) for row in credentials
@@ -177,7 +191,7 @@ def _what_happens(notification: Notification, found: Preflight) -> dict[str, Any
 def _seen(notification: Notification) -> str:
     """Stands for what is sent and in which application."""
     try:
-        return f"{notification.application_id}-{submission.content_digest(notification)}"
+        return f"{notification.application_id}-{content_digest(notification)}"
     except TypeError:
         return ""  # no JSON: submit tells what is wrong with it
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.template.loader import render_to_string
+from django.urls import URLPattern, path, reverse
 from django.utils import formats, timezone
 from django.utils.decorators import method_decorator
 from django.utils.html import format_html, format_html_join
@@ -17,10 +21,20 @@ from django.views.decorators.debug import sensitive_post_parameters, sensitive_v
 
 from ..models import Credential, Installation
 from ..providers.base import known_providers
+from .credential_check import LEVELS, TONES, check_now
 from .credential_form import CredentialForm, typed_fields, with_typed_fields
 from .trial import device_choices
 from .visibility import ApplicationFilter, VisibleAdmin
-from .words import duration, moment, network_name, number, of_devices, pill, provider_name
+from .words import (
+    duration,
+    moment,
+    network_name,
+    number,
+    of_devices,
+    out_of_reach,
+    pill,
+    provider_name,
+)
 
 __all__ = ["CredentialAdmin", "credential_state", "credential_trouble"]
 
@@ -30,17 +44,28 @@ DAY = 86_400
 
 def credential_state(credential: Credential) -> tuple[str, str]:
     """Tone and words of a credential's state; the most urgent thing wins."""
-    if credential.is_locked:
-        return "bad", _("Locked")
-    if credential.check_result == Credential.Check.REFUSED:
-        return "bad", _("Refused")
+    trouble = _trouble(credential)
+    if trouble:
+        return "bad", trouble
     if not credential.is_active:
         return "", _("Not in use")
+    return _in_order(credential)
+
+
+def _in_order(credential: Credential) -> tuple[str, str]:
     if credential.expires_at is not None:
         return _until(credential.expires_at)
     if credential.check_result == Credential.Check.NEVER:
         return "", _("Never checked")
     return "ok", _("Does not expire")
+
+
+def _trouble(credential: Credential) -> str:
+    if credential.is_locked:
+        return _("Locked")
+    if credential.check_result == Credential.Check.REFUSED:
+        return _("Refused")
+    return _("Out of reach") if credential.down_since is not None else ""
 
 
 def _until(end: Any) -> tuple[str, str]:
@@ -76,7 +101,7 @@ class CredentialAdmin(VisibleAdmin):
     list_select_related = ("application",)
     search_fields = ("name", "topic")
     change_form_template = "admin/django_push/credential/change_form.html"
-    readonly_fields = ("vendor", "state", "read_from_file", "secret", "last_check")
+    readonly_fields = ("vendor", "state", "read_from_file", "secret", "last_check", "checking")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         return (*self.readonly_fields, "application") if obj else self.readonly_fields
@@ -97,11 +122,11 @@ class CredentialAdmin(VisibleAdmin):
                 (_("What the file does not say"), {"fields": typed}),
                 (_("Use"), {"fields": use}),
             )
-        now = ("application", "vendor", "state", "read_from_file", "secret", "last_check")
+        now = ("application", "vendor", "state", "read_from_file", "secret")
         if not self.has_change_permission(request, obj):
-            return ((None, {"fields": (*now, *use)}),)
+            return ((None, {"fields": (*now, "last_check", *use)}),)
         return (
-            (_("In use now"), {"fields": now}),
+            (_("In use now"), {"fields": (*now, "checking")}),
             (_("Replace the file"), {"fields": ("file", "password")}),
             (_("Details"), {"fields": typed}),
             (_("Use"), {"fields": use}),
@@ -113,6 +138,30 @@ class CredentialAdmin(VisibleAdmin):
         """Django's, with file and password kept out of error reports."""
         answer: HttpResponse = super().changeform_view(request, *args, **kwargs)
         return answer
+
+    def get_urls(self) -> list[URLPattern]:
+        own = path(
+            "<path:object_id>/check/",
+            self.admin_site.admin_view(self.check_view),
+            name="django_push_credential_check",
+        )
+        return [own, *super().get_urls()]
+
+    def check_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Ask the provider: the answer as JSON for the script, as a message without it."""
+        credential = self.get_object(request, unquote(object_id))
+        if credential is None:
+            raise Http404(_("There is no such credential."))
+        if request.method != "POST" or not self.has_change_permission(request, credential):
+            raise PermissionDenied
+        verdict, said = check_now(credential)
+        self.log_change(request, credential, _("Checked: %s") % verdict.value)
+        if request.accepts("text/html"):
+            self.message_user(request, said, LEVELS[verdict])
+            page = reverse("admin:django_push_credential_change", args=[credential.pk])
+            return HttpResponseRedirect(page)
+        answer = {"text": said, "tone": TONES[verdict], "state": self.state(credential)}
+        return JsonResponse({**answer, "last_check": self.last_check(credential)})
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         if "file" in form.changed_data:
@@ -152,6 +201,11 @@ class CredentialAdmin(VisibleAdmin):
     @admin.display(description=gettext_lazy("state"), ordering="expires_at")
     def state(self, obj: Credential) -> SafeString:
         mark = pill(*credential_state(obj))
+        if obj.down_since is not None:
+            sentence = out_of_reach(obj)
+            return format_html(
+                '{}<br><span class="push-quiet push-small">{}</span>', mark, sentence
+            )
         if obj.expires_at is None or credential_state(obj)[0] == "ok":
             return mark
         end = formats.date_format(timezone.localtime(obj.expires_at), "DATETIME_FORMAT")
@@ -160,9 +214,17 @@ class CredentialAdmin(VisibleAdmin):
     @admin.display(description=gettext_lazy("last check"), ordering="checked_at")
     def last_check(self, obj: Credential) -> str:
         if obj.checked_at is None:
-            return _("Not yet: send a test, or a push.")
+            return _("Not yet.")
         said = obj.check_detail or obj.get_check_result_display()
         return f"{moment(obj.checked_at)}: {said}"
+
+    @admin.display(description=gettext_lazy("last check"))
+    def checking(self, obj: Credential) -> SafeString:
+        """:meth:`last_check`, with the button that makes a new one."""
+        return render_to_string(
+            "admin/django_push/credential/checking.html",
+            {"credential": obj, "last_check": self.last_check(obj)},
+        )
 
     @admin.display(description=gettext_lazy("read from the file"))
     def read_from_file(self, obj: Credential) -> SafeString | str:
@@ -182,14 +244,16 @@ class CredentialAdmin(VisibleAdmin):
             )
             return format_html("{}", text)
         print_ = str(obj.public.get("fingerprint", ""))
-        by = _(", uploaded by %s") % obj.uploaded_by if obj.uploaded_by else ""
-        return format_html(
-            "{} {} <code>{}</code>{}",
-            _("Stored encrypted. Nobody can read it here, you neither."),
-            _("Fingerprint") if print_ else "",
-            f"{print_[:16]}…" if print_ else "",
-            by,
-        )
+        said = [
+            (format_html("{}", _("Stored encrypted. Nobody can read it here, you neither.")),),
+            *(
+                [(format_html("{} <code>{}…</code>", _("Fingerprint"), print_[:16]),)]
+                if print_
+                else []
+            ),
+            *([(_("Uploaded by %s") % obj.uploaded_by,)] if obj.uploaded_by else []),
+        ]
+        return format_html_join(" · ", "{}", said)
 
 
 def _plain(value: Any) -> str:

@@ -5,23 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import orjson
 from django import forms
 from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from .. import accounts
 from ..exceptions import InvalidCredential, LockedSecret
 from ..models import Credential
-from ..providers.base import CredentialFile, Field, Provider, get_provider_class, known_providers
+from ..providers.base import Field, Provider, get_provider_class, known_providers
 
-__all__ = ["MAX_FILE", "CredentialForm", "field_key", "typed_fields"]
-
-MAX_FILE = 64 * 1024
-"""Bytes. No key or certificate is near it."""
+__all__ = ["CredentialForm", "field_key", "typed_fields"]
 
 
-def accounts() -> dict[str, type[Provider[Any]]]:
+def account_providers() -> dict[str, type[Provider[Any]]]:
     """The providers that need an account, by name."""
     return {name: cls for name, cls in known_providers().items() if cls.needs_account}
 
@@ -32,7 +29,7 @@ def field_key(provider: str, name: str) -> str:
 
 def typed_fields() -> Iterator[tuple[str, Field, type[Provider[Any]]]]:
     """Every field of every provider, with its name in the form."""
-    for provider, cls in accounts().items():
+    for provider, cls in account_providers().items():
         for spec in cls.fields:
             yield field_key(provider, spec.name), spec, cls
 
@@ -62,7 +59,7 @@ class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if "provider" in self.fields:
-            choices = [(name, cls.verbose_name) for name, cls in accounts().items()]
+            choices = [(name, cls.verbose_name) for name, cls in account_providers().items()]
             widget = forms.Select(attrs={"data-provider-choice": ""})
             self.fields["provider"] = forms.ChoiceField(
                 label=gettext_lazy("Provider"), choices=choices, widget=widget
@@ -74,7 +71,9 @@ class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def _file_help(self) -> str:
         """Each provider's own words; the script leaves only the chosen provider's."""
-        mine = [cls for name, cls in accounts().items() if self.instance.provider in ("", name)]
+        mine = [
+            cls for name, cls in account_providers().items() if self.instance.provider in ("", name)
+        ]
         rows = [(cls.name, cls.verbose_name, _(cls.file_help)) for cls in mine if cls.file_help]
         helps = format_html_join(" ", '<span data-help-of="{}">{}: {}</span>', rows)
         return format_html("{} {}", helps, _("At most 64 kB."))
@@ -89,7 +88,7 @@ class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]
         uploaded = self.cleaned_data["file"]
         if uploaded is None and not self.instance.pk:
             raise forms.ValidationError(_("Choose the file that the provider gave you."))
-        if uploaded is not None and uploaded.size > MAX_FILE:
+        if uploaded is not None and uploaded.size > accounts.MAX_FILE:
             raise forms.ValidationError(_("This file has more than 64 kB: it is no credential."))
         return uploaded
 
@@ -100,16 +99,9 @@ class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def _take(self) -> None:
         """Let the provider read the file, and look at everything together."""
-        instance = self.instance
-        provider = get_provider_class(instance.provider)
+        provider = get_provider_class(self.instance.provider)
         try:
-            found = self._read(provider)
-            if found is not None:
-                typed = {spec.name for spec in provider.fields}
-                instance.public = {k: v for k, v in instance.public.items() if k in typed}
-                instance.take_file(found)
-            self._take_typed(provider)
-            provider.validate_account(instance.account())
+            accounts.take(self.instance, self._upload(), self._typed(provider))
         except InvalidCredential as error:
             self.add_error(self._place(provider, error.field), error.message)
         except LockedSecret:
@@ -117,31 +109,25 @@ class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]
                 "file", _("No key of this server opens the stored secret: upload the file again.")
             )
 
-    def _read(self, provider: type[Provider[Any]]) -> CredentialFile | None:
+    def _upload(self) -> accounts.Upload | None:
         uploaded = self.cleaned_data.get("file")
         if uploaded is None:
             return None
-        found = provider.read_file(
-            uploaded.name, uploaded.read(), self.cleaned_data.get("password", "")
+        return accounts.Upload(
+            name=uploaded.name,
+            content=uploaded.read(),
+            password=self.cleaned_data.get("password", ""),
         )
-        _check_storable(found)
-        return found
 
-    def _take_typed(self, provider: type[Provider[Any]]) -> None:
+    def _typed(self, provider: type[Provider[Any]]) -> dict[str, str]:
         """What was typed now wins over the file; what stood in the form already does not, or the
         id of the former key would come with the new one."""
-        instance = self.instance
-        public = dict(instance.public)
-        for spec in provider.fields:
-            name = field_key(provider.name, spec.name)
-            if name not in self.changed_data:
-                continue
-            value = str(self.cleaned_data.get(name) or "").strip()
-            if spec.name == "topic":
-                instance.topic = value
-            else:
-                public[spec.name] = value
-        instance.public = public
+        names = {spec.name: field_key(provider.name, spec.name) for spec in provider.fields}
+        return {
+            name: str(self.cleaned_data.get(key) or "").strip()
+            for name, key in names.items()
+            if key in self.changed_data
+        }
 
     def _place(self, provider: type[Provider[Any]], field: str) -> str | None:
         """The form's field for the one that a provider names."""
@@ -149,15 +135,6 @@ class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]
             if name in self.fields:
                 return name
         return None
-
-
-def _check_storable(found: CredentialFile) -> None:
-    """What a crafted file says of itself may not fit into a column."""
-    longest = Credential._meta.get_field("topic").max_length or 0
-    if len(found.topic) > longest or b"\\u0000" in orjson.dumps([found.topic, found.public]):
-        raise InvalidCredential(
-            _("The names in this file are damaged. Download or export it again."), code="damaged"
-        )
 
 
 def with_typed_fields(only: str = "") -> type[CredentialForm]:

@@ -15,12 +15,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from ..models import DeliveryFailure, PushHistory
+from ..reasons import explain
 from .paging import CappedPaginator
-from .reasons import explain
 from .visibility import ApplicationFilter, ReadOnly, row_id
 from .words import moment, platform, provider_name
 
-__all__ = ["DeliveryFailureAdmin", "failures_csv"]
+__all__ = ["DeliveryFailureAdmin", "Echo", "failures_csv", "harmless"]
 
 
 class ReasonFilter(admin.SimpleListFilter):
@@ -118,7 +118,7 @@ class DeliveryFailureAdmin(ReadOnly):
         return obj.switched_off
 
 
-class _Echo:
+class Echo:
     """A file that hands back what is written to it, for ``csv`` to write rows one by one."""
 
     def write(self, value: str) -> str:
@@ -134,7 +134,7 @@ def failures_csv(history: PushHistory) -> StreamingHttpResponse:
 
 
 def _lines(history: PushHistory) -> Iterator[str]:
-    writer = csv.writer(_Echo())
+    writer = csv.writer(Echo())
     yield writer.writerow(
         ["device", "platform", "provider", "status", "reason", "detail", "switched off", "when"]
     )
@@ -149,10 +149,10 @@ def _lines(history: PushHistory) -> Iterator[str]:
         "created_at",
     )
     for row in rows.iterator(chunk_size=2000):
-        yield writer.writerow([_harmless(value) for value in row])
+        yield writer.writerow([harmless(value) for value in row])
 
 
-def _harmless(value: Any) -> str:
+def harmless(value: Any) -> str:
     """As text that no spreadsheet takes for a formula: vendors' words come from outside."""
     text = "" if value is None else value.isoformat() if hasattr(value, "isoformat") else str(value)
     return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t", "\r"} else text

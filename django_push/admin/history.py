@@ -34,6 +34,8 @@ from .words import moment, number, state_pill
 __all__ = ["PushHistoryAdmin"]
 
 PAGES = "admin/django_push/pushhistory"
+PARTS = ("notice", "line", "meter", "verbs", "figures", "speed", "why", "through", "log")
+"""Templates of what changes on the page while a push runs."""
 
 
 class TestFilter(admin.SimpleListFilter):
@@ -144,10 +146,7 @@ class PushHistoryAdmin(ReadOnly):
         history = self._history(request, object_id)
         context = self._page(request, history)
         report = context["report"]
-        parts = {
-            name: render_to_string(f"{PAGES}/{name}.html", context, request)
-            for name in ("notice", "line", "meter", "verbs", "figures", "why", "through")
-        }
+        parts = {name: render_to_string(f"{PAGES}/{name}.html", context, request) for name in PARTS}
         return JsonResponse(
             {"parts": parts, "over": report.over, "state": history.state, "title": str(history)}
         )
@@ -257,6 +256,8 @@ def _copy(history: PushHistory, user: Any) -> Notification:
         variables=former.variables,
         audience=history.content["audience"],
         time_to_live=former.time_to_live,
+        purpose=former.purpose,
+        transactional=former.transactional and history.source != SOURCE,
         source="console",
         created_by=user,
     )

@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from ..conf import push_settings
 from ..models import (
     Application,
+    ApplicationAccess,
     Credential,
     Installation,
     Notification,
@@ -29,6 +30,7 @@ from .preflight import Count as Shown
 from .report import Report
 from .trial import SOURCE, may_send
 from .visibility import applications
+from .week import Day, end_of_week, week
 from .words import moment, number
 
 __all__ = ["Home"]
@@ -87,7 +89,17 @@ class Home:
 
     @property
     def troubles(self) -> list[Trouble]:
-        return [*self._paused(), *self._credentials()]
+        return [*self._paused(), *self._credentials(), *self._locked_out()]
+
+    def _locked_out(self) -> list[Trouble]:
+        """Access was handed out, and nobody has any left: only superusers can mend that."""
+        superuser = getattr(self._request.user, "is_superuser", False)
+        access = ApplicationAccess.objects
+        if not superuser or access.exists() or not access.is_restricted():
+            return []
+        page = reverse("admin:django_push_application_changelist")
+        text = _("The last access was removed. List somebody in an application, or open all.")
+        return [Trouble("warn", _("Only superusers see applications."), text, page, _("Open it"))]
 
     def _paused(self) -> list[Trouble]:
         rows = self._rows(PushHistory).filter(finished_at=None)
@@ -130,8 +142,13 @@ class Home:
 
     @property
     def coming(self) -> list[Any]:
+        """What waits for a later day than those of :attr:`week`."""
         rows = self._rows(PushHistory).filter(state=State.SCHEDULED, finished_at=None)
-        return list(rows.order_by("due_at")[:RUNNING])
+        return list(rows.filter(due_at__gte=end_of_week()).order_by("due_at")[:RUNNING])
+
+    @property
+    def week(self) -> list[Day]:
+        return week(self._rows(PushHistory), self._rows(Notification))
 
     @property
     def requests(self) -> list[Any]:
@@ -147,8 +164,8 @@ class Home:
 
     @property
     def recent(self) -> list[Report]:
-        rows = self._rows(PushHistory).exclude(source=SOURCE).order_by("-pk")[:RECENT]
-        return [Report(row) for row in rows]
+        rows = self._rows(PushHistory).exclude(source=SOURCE).exclude(state=State.SCHEDULED)
+        return [Report(row) for row in rows.order_by("-pk")[:RECENT]]
 
     @property
     def reach(self) -> dict[str, Any] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from django import forms
@@ -15,6 +16,16 @@ __all__ = ["StrictJSONField"]
 
 class StrictJSONField(forms.JSONField):
     """Django's own lets NaN, NUL and lone surrogates through, and fails on deep nesting."""
+
+    def __init__(self, *, indent: int | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.indent = indent
+        """Spaces by which each level stands in when it is shown; ``None``: all in one line."""
+
+    def prepare_value(self, value: Any) -> Any:
+        if isinstance(value, InvalidJSONInput):
+            return value
+        return json.dumps(value, indent=self.indent, ensure_ascii=False, cls=self.encoder)
 
     def to_python(self, value: Any) -> Any:
         if isinstance(value, str) and value and not self.disabled:

@@ -8,6 +8,7 @@ from django.http import HttpRequest, JsonResponse
 from django.template.loader import render_to_string
 
 from .preflight import Item, Preflight, look
+from .schedule_words import Schedule
 from .words import number
 
 __all__ = ["check_answer"]
@@ -17,10 +18,13 @@ def check_answer(request: HttpRequest, form: Any) -> JsonResponse:
     """The count, the list of what is missing, and the sizes, for a form that may be unfinished."""
     found = look(form.instance) if form.is_valid() else Preflight(_errors(form))
     pages = "admin/django_push/notification"
-    context = {"preflight": found, "count": found.count}
+    local = found.count.found.local if found.count else None
+    schedule = Schedule(form.instance, local) if form.is_valid() else None
+    context = {"preflight": found, "count": found.count, "schedule": schedule}
     return JsonResponse(
         {
             "count": render_to_string(f"{pages}/count.html", context, request),
+            "schedule": render_to_string(f"{pages}/schedule.html", context, request),
             "checks": render_to_string(f"{pages}/checks.html", context, request),
             "devices": found.count.words if found.count else "",
             "summary": found.summary,

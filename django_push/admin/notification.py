@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from django import forms
@@ -16,20 +17,28 @@ from django.utils.translation import gettext_lazy
 from ..audience import Audience
 from ..exceptions import DjangoPushError, InvalidPush
 from ..models import Notification, PushHistory, Role
+from .audience_form import audience_words
+from .autosave import autosave, autosave_line
 from .channels import channels_beginning
 from .compose_form import ComposeForm
 from .confirm import ConfirmView
 from .live import check_answer
 from .preflight import look
+from .purpose_form import purpose_words
+from .schedule_words import Schedule, when
+from .series import VERBS, change_series
 from .trial import SOURCE, device_choices, find_device, may_send, send_test
 from .visibility import ApplicationFilter, VisibleAdmin, applications, row_id
-from .words import moment, pill
+from .words import pill
 
 __all__ = ["NotificationAdmin"]
 
 EDITABLE = (Notification.Status.DRAFT, Notification.Status.REQUESTED)
+REPEATED = (Notification.Status.REPEATING, Notification.Status.PAUSED)
 TONES = {
     Notification.Status.REQUESTED: "warn",
+    Notification.Status.REPEATING: "run",
+    Notification.Status.PAUSED: "warn",
     Notification.Status.SCHEDULED: "run",
     Notification.Status.SENT: "ok",
 }
@@ -51,10 +60,20 @@ class NotificationAdmin(VisibleAdmin):
     def get_urls(self) -> list[URLPattern]:
         wrap, name = self.admin_site.admin_view, "django_push_notification"
         return [
+            path("autosave/", wrap(partial(autosave, self)), name=f"{name}_autosave"),
             path("check/", wrap(self.check_view), name=f"{name}_check"),
             path("test/", wrap(self.test_view), name=f"{name}_test"),
             path("channels/", wrap(self.channels_view), name=f"{name}_channels"),
             path("<path:object_id>/send/", wrap(self.send_view), name=f"{name}_send"),
+            *(
+                path(
+                    f"<path:object_id>/{verb}/",
+                    wrap(self.series_view),
+                    {"verb": verb},
+                    name=f"{name}_{verb}",
+                )
+                for verb in VERBS
+            ),
             *super().get_urls(),
         ]
 
@@ -90,7 +109,11 @@ class NotificationAdmin(VisibleAdmin):
             context.update(self._composer(request, obj, context["adminform"].form))
         else:
             context["pushes"] = list(obj.pushes.order_by("-pk")[:20])
-            context["audience_words"] = _in_words(obj)
+            context["audience_words"] = _in_words(obj, audience_words)
+            context["purpose_words"] = purpose_words(obj)
+            context["when"] = when(obj)
+            context["schedule"] = Schedule(obj) if obj.status in REPEATED else None
+            context["may_send"] = may_send(request, obj.application_id)
         context["title"] = _("Compose push") if context["composing"] else _("Message")
         return super().render_change_form(request, context, *args, **kwargs)
 
@@ -98,10 +121,13 @@ class NotificationAdmin(VisibleAdmin):
         application = (obj and obj.application) or form.only_application
         found = look(obj, with_count=False) if obj and not form.errors else None
         return {
+            **autosave_line(self, request, obj),
             "form": form,
             "only_application": form.only_application,
             "app_name": application.name if application else _("App"),
             "shown": obj.content if obj else {},
+            "app_zone": application.time_zone if application else _("the application"),
+            "schedule": Schedule(obj) if obj and not form.errors else None,
             "preflight": found,
             "show_problems": "check" in request.GET and found is not None and not found.ready,
             "may_send": self._may_send_any(request, application),
@@ -141,7 +167,10 @@ class NotificationAdmin(VisibleAdmin):
     def _after_saving(self, request: HttpRequest, obj: Notification) -> HttpResponse:
         """The draft is safe; now what the button said."""
         page = reverse("admin:django_push_notification_change", args=[obj.pk])
-        if "_review" in request.POST:
+        may_look = self.has_view_or_change_permission(request, obj)
+        if not may_look:
+            page = reverse("admin:index")  # who may only add is not shown what was added
+        if "_review" in request.POST and may_look:
             if not look(obj, with_count=False).ready:
                 return HttpResponseRedirect(f"{page}?check=1")
             return HttpResponseRedirect(
@@ -172,7 +201,7 @@ class NotificationAdmin(VisibleAdmin):
         application = notification.application
         chosen = request.POST.get("test_device", "")
         device = find_device(request, self.admin_site, application, chosen)
-        history = send_test(notification, device, request.user.get_username())
+        history = send_test(notification, [device], request.user.get_username())
         self.log_change(request, history, _("Sent a test to %s.") % device)
         return history
 
@@ -222,8 +251,23 @@ class NotificationAdmin(VisibleAdmin):
     def send_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         notification = self.get_object(request, unquote(object_id))
         if notification is None:
-            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined,no-any-return]
+            return self._is_gone(request, object_id)
         return ConfirmView(self, request, notification).answer()
+
+    def _is_gone(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Back to the first page with a word, as Django's own views do."""
+        # Django's method for it is private, and the stubs do not know it.
+        # Django's own answer to a stale link; it is not in the stubs.
+        answer: HttpResponse = self._get_obj_does_not_exist_redirect(  # type: ignore[attr-defined]
+            request, self.opts, object_id
+        )
+        return answer
+
+    def series_view(self, request: HttpRequest, object_id: str, verb: str) -> HttpResponse:
+        notification = self.get_object(request, unquote(object_id))
+        if notification is None:
+            return self._is_gone(request, object_id)
+        return change_series(self, request, notification, verb)
 
     @admin.display(description=gettext_lazy("message"), ordering="name")
     def subject(self, obj: Notification) -> str:
@@ -240,11 +284,14 @@ class NotificationAdmin(VisibleAdmin):
 
     @admin.display(description=gettext_lazy("when"), ordering="send_at")
     def moment(self, obj: Notification) -> str:
-        return moment(obj.send_at) or _("When confirmed")
+        return when(obj) if obj.send_at else _("When confirmed")
 
 
-def _in_words(notification: Notification) -> str:
+def _in_words(notification: Notification, words: Any = None) -> str:
+    """``words`` asks the database for names; without it a list of messages asks it nothing."""
     try:
+        if words is not None:
+            return str(words(notification))
         return Audience.from_json(notification.audience).in_words()
     except InvalidPush:
         return _("nobody yet")

@@ -16,6 +16,7 @@ from ..models import Credential, Notification
 from ..submission import AudienceCount, PayloadSize
 from .bars import Bar, Segment
 from .credential import credential_state, credential_trouble
+from .schedule_words import local_notes, quiet_notes
 from .words import number, of_devices, platform
 
 __all__ = ["Count", "Item", "Preflight", "look"]
@@ -38,6 +39,8 @@ class Count:
     """An audience as the page shows it."""
 
     found: AudienceCount
+    clock: str = "UTC"
+    """The time zone of devices without one."""
 
     @property
     def devices(self) -> int:
@@ -65,6 +68,13 @@ class Count:
         )
 
     @property
+    def notes(self) -> list[str]:
+        """Who is left out, and who gets it when."""
+        local, quiet = self.found.local, self.found.quiet
+        lines = self.left_out + (local_notes(local, self.clock) if local else [])
+        return lines + (quiet_notes(quiet) if quiet else [])
+
+    @property
     def left_out(self) -> list[str]:
         lines = []
         if self.found.inactive:
@@ -84,6 +94,15 @@ class Count:
                     self.found.no_credential,
                 )
                 % number(self.found.no_credential)
+            )
+        if self.found.opted_out:
+            lines.append(
+                ngettext(
+                    "%s more opted out of pushes of this purpose.",
+                    "%s more opted out of pushes of this purpose.",
+                    self.found.opted_out,
+                )
+                % number(self.found.opted_out)
             )
         return lines
 
@@ -173,13 +192,34 @@ def _look_at_audience(notification: Notification, found: Preflight, *, with_coun
         return
     if not with_count:
         return
-    count = Count(submission.count(notification.application, notification.audience))
-    found.count = count
+    try:
+        count = found.count = _count(notification)
+    except InvalidPush as error:  # a device that is none of this application, a rule that ends
+        found.items.append(_refused(error))
+        return
+    if notification.transactional and count.devices:
+        text = _("Transactional: it also reaches who opted out, and wakes people up at night.")
+        found.items.append(Item("warn", text, "id_transactional"))
     if not count.devices:
         found.items.append(Item("bad", _("Nobody would get it."), "id_audience_kind_0"))
     if count.found.no_credential:
         text = _("%s cannot be reached: no credential serves them.")
         found.items.append(Item("warn", text % of_devices(count.found.no_credential)))
+
+
+def _count(notification: Notification) -> Count:
+    application = notification.application
+    zones = submission.zones_for(notification)
+    found = submission.count(application, notification.audience, zones, notification=notification)
+    return Count(found, application.time_zone)
+
+
+def _refused(error: InvalidPush) -> Item:
+    """What the front door says, with the way to the field that it means."""
+    field = error.field.removeprefix("audience.")
+    if field.partition(".")[0] in {"audience", "where", "lookups", "exclude", "segments"}:
+        field = "audience_kind_0"
+    return Item("bad", error.message, f"id_{field}" if field else "")
 
 
 def _look_at_credentials(notification: Notification, found: Preflight) -> None:
@@ -200,7 +240,9 @@ def _look_at_credentials(notification: Notification, found: Preflight) -> None:
 
 
 def _look_at_moment(notification: Notification, found: Preflight) -> None:
-    if notification.send_at is not None and notification.send_at <= timezone.now():
+    if notification.local_time or notification.recurrence or notification.send_at is None:
+        return  # the front door knows whether something of it is still to come
+    if notification.send_at <= timezone.now():
         found.items.append(Item("bad", _("The moment chosen has passed."), "id_send_at"))
 
 
@@ -215,6 +257,6 @@ def _look_at_rest(notification: Notification, found: Preflight) -> None:
     except NoCredentials as error:
         found.items.append(Item("bad", error.message))
     except InvalidPush as error:
-        found.items.append(Item("bad", error.message, f"id_{error.field}" if error.field else ""))
+        found.items.append(_refused(error))
     else:
         found.items.append(Item("ok", _("Fits everywhere.")))

@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from ..audience import Audience
 from ..delivery import Progress, ReasonCount, failure_reasons, progress
 from ..models import Notification, PushHistory, State
+from ..reasons import Explanation, explain, explain_pause, skipped_word
 from .bars import Bar, Segment
-from .reasons import Explanation, explain, skipped_word
-from .words import duration, moment, number, of_devices, pill, provider_name, state_pill
+from .chart import Chart
+from .schedule_words import schedule_rows, starts, waits_for
+from .words import (
+    duration,
+    moment,
+    number,
+    of_devices,
+    out_of_reach,
+    pill,
+    provider_name,
+    state_pill,
+)
 
 __all__ = ["Report"]
 
@@ -108,13 +118,16 @@ class Report:
         """The first line, read aloud by a screen reader whenever it changes."""
         history, now = self.history, self.now
         if not self.begun:
-            return _("It goes out at %s.") % moment(history.due_at)
+            return starts(history)
         if history.state == State.NOBODY:
             return _("Nobody was there to send to.")
         if self.over:
             return self._at_the_end()
         parts = [f"{now.percent} %"]
-        if history.state == State.SENDING and now.speed:
+        waits = waits_for(now)
+        if waits and history.state == State.SENDING:
+            parts.append(waits)
+        elif history.state == State.SENDING and now.speed:
             parts.append(_("%s a second") % of_devices(round(now.speed)))
             left = _left(now)
             parts += [left] if left else []
@@ -167,7 +180,20 @@ class Report:
                 number(now.switched_off),
                 _("part of “not reached”: the app is no longer there"),
             ),
+            *self._opened(),
         ]
+
+    def _opened(self) -> list[Figure]:
+        """Nothing where no app reports it: a zero would say that nobody looked."""
+        opened, accepted = self.history.opened, self.now.successes
+        if not opened or not accepted:
+            return []
+        share = f"{100 * opened / accepted:.1f}"
+        return [Figure(_("Opened"), number(opened), _("%s %% of the accepted") % share)]
+
+    @property
+    def chart(self) -> Chart:
+        return Chart.of(self.history)
 
     @property
     def left_out(self) -> list[str]:
@@ -191,16 +217,24 @@ class Report:
         """Credentials that the guard paused: what the provider said, and where to mend it."""
         rows = []
         for credential, reason in self.now.paused:
-            word = reason.split(" ")[0]
+            headline, explanation = explain_pause(reason)
             rows.append(
                 {
-                    "credential": credential or _("a deleted credential"),
+                    "headline": headline % (credential or _("a deleted credential")),
                     "link": _credential_page(credential),
                     "reason": reason,
-                    "explanation": explain("", "unauthorized", word),
+                    "explanation": explanation,
                 }
             )
         return rows
+
+    @property
+    def out_of_reach(self) -> list[str]:
+        """Credentials through which nothing gets just now: since when, why, and what next."""
+        parts = [] if self.over else self.now.credentials
+        return [
+            out_of_reach(part.credential) for part in parts if part.credential and part.out_of_reach
+        ]
 
     @property
     def waiting(self) -> str:
@@ -209,7 +243,8 @@ class Report:
     @property
     def can_pause(self) -> bool:
         guarded = bool(self.now.paused) and self.held
-        return self.history.state == State.SENDING and not self.over and not guarded
+        runs = self.history.state in {State.SCHEDULED, State.SENDING}
+        return runs and not self.over and not guarded
 
     @property
     def can_resume(self) -> bool:
@@ -221,25 +256,31 @@ class Report:
 
     @property
     def sent(self) -> list[tuple[str, str]]:
-        """What was sent, from the frozen copy."""
+        """What was sent, from the frozen copy. Ids, keys and links stand as they are."""
         content = self.history.content
         message = content["message"]
-        rows = [(_("Audience"), Audience.from_json(content["audience"]).in_words())]
+        rows = [(_("Audience"), capfirst(Audience.from_content(content).in_words()))]
+        if content.get("purpose"):
+            rows.append((_("Purpose"), self._purpose(content["purpose"])))
+        if content.get("transactional"):
+            rows.append((_("Transactional"), _("To all, also in quiet hours")))
         if message.get("texts"):
             rows.append((_("Languages"), ", ".join(sorted(message["texts"]))))
         names = {"link": _("Opens"), "sound": _("Sound"), "collapse_id": _("Replaces")}
         rows += [(label, message[name]) for name, label in names.items() if message.get(name)]
         if message.get("data"):
             rows.append((_("Data"), ", ".join(message["data"])))
-        if content.get("expires_at"):
-            end = datetime.fromtimestamp(content["expires_at"], tz=timezone.get_current_timezone())
-            rows.append((_("Gives up"), moment(end)))
+        rows += [(label, capfirst(words)) for label, words in schedule_rows(content)]
         rows.append((_("Push id"), str(self.history.public_id)))
         by = _("%(source)s, by %(name)s")
-        source = self.history.source or _("unknown")
+        source = capfirst(self.history.source or _("unknown"))
         words = {"source": source, "name": self.history.sent_by}
         rows.append((_("Sent from"), by % words if self.history.sent_by else source))
         return rows
+
+    def _purpose(self, key: str) -> str:
+        """By its name, as on the page before sending, as long as it is declared."""
+        return str(self.history.application.purposes.filter(key=key).first() or key)
 
     @property
     def message(self) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser
@@ -12,7 +13,7 @@ from .. import submission
 from ..delivery import failure_reasons, progress
 from ..exceptions import InvalidPush
 from ..models import Application, Installation, Notification, PushHistory, Role, State
-from .reasons import explain, skipped_word
+from ..reasons import explain, skipped_word
 from .visibility import may
 from .words import platform, provider_name
 
@@ -88,8 +89,8 @@ def find_device(
     return device
 
 
-def send_test(notification: Notification, device: Installation, by: str) -> PushHistory:
-    """Send what ``notification`` says to one device, now, as a push of its own.
+def send_test(notification: Notification, devices: Sequence[Installation], by: str) -> PushHistory:
+    """Send what ``notification`` says to ``devices``, now, as a push of its own.
 
     Raises :class:`~django_push.exceptions.InvalidPush`.
     """
@@ -101,7 +102,8 @@ def send_test(notification: Notification, device: Installation, by: str) -> Push
         overrides=notification.overrides,
         variables=notification.variables,
         time_to_live=notification.time_to_live,
-        audience={"installations": [device.public_id]},
+        transactional=True,  # who tests wants to see it now
+        audience={"installations": [device.public_id for device in devices]},
         source=SOURCE,
     )
     test.name = test.name[:191]

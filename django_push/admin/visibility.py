@@ -178,10 +178,7 @@ class ApplicationFilter(admin.SimpleListFilter):
 
 
 def keep_manager(request: HttpRequest, application: Application) -> None:
-    """Undo the removal of the last access of all, which would open everything to all staff.
-
-    Superusers may mean exactly that; nobody else sees applications that they would open so.
-    """
+    """Undo the removal of the last access of all: it would lock everybody out but superusers."""
     user: Any = request.user
     if not user.is_superuser:
         ApplicationAccess.objects.create(application=application, user=user, role=Role.MANAGER)
@@ -190,7 +187,7 @@ def keep_manager(request: HttpRequest, application: Application) -> None:
 def grant_maker(request: HttpRequest, application: Application) -> None:
     """Who makes an application manages it, where access is handed out one by one."""
     user: Any = request.user
-    if not user.is_superuser and ApplicationAccess.objects.exists():
+    if not user.is_superuser and ApplicationAccess.objects.is_restricted():
         ApplicationAccess.objects.get_or_create(
             application=application, user=user, defaults={"role": Role.MANAGER}
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from django.utils import formats, timezone
@@ -14,8 +14,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from ..messages import DEVICE_TYPES
-from ..models import PushHistory, State
-from ..providers.base import known_providers
+from ..models import Credential, PushHistory, State
+from ..naming import moment, network_name, provider_name
 
 __all__ = [
     "PLATFORMS",
@@ -25,6 +25,7 @@ __all__ = [
     "network_name",
     "number",
     "of_devices",
+    "out_of_reach",
     "pill",
     "platform",
     "provider_name",
@@ -43,15 +44,6 @@ PLATFORMS: Mapping[str, Any] = {
     "harmony": gettext_lazy("Huawei"),
     "realtime": gettext_lazy("Live connection"),
 }
-_NETWORKS: Mapping[str, Any] = {
-    "apns": gettext_lazy("Apple"),
-    "fcm": gettext_lazy("Google"),
-    "webpush": gettext_lazy("Web Push"),
-    "wns": gettext_lazy("Windows"),
-    "hms": gettext_lazy("Huawei"),
-    "realtime": gettext_lazy("Live connection"),
-}
-
 STATE_TONES: Mapping[str, str] = {
     State.SCHEDULED: "",
     State.SENDING: "run",
@@ -59,6 +51,7 @@ STATE_TONES: Mapping[str, str] = {
     State.DONE: "ok",
     State.NOBODY: "warn",
     State.CANCELLED: "",
+    State.MISSED: "warn",
     State.FAILED: "bad",
 }
 
@@ -66,17 +59,6 @@ STATE_TONES: Mapping[str, str] = {
 def platform(device_type: str) -> str:
     """``ios`` as people say it."""
     return str(PLATFORMS.get(device_type, device_type))
-
-
-def network_name(network: str) -> str:
-    """``apns`` as people say it."""
-    return str(_NETWORKS.get(network, network))
-
-
-def provider_name(name: str) -> str:
-    """A provider's own name for people; the key itself when it is not configured any more."""
-    found = known_providers().get(name)
-    return found.verbose_name if found else network_name(name)
 
 
 def platforms_of(network: str) -> list[str]:
@@ -93,15 +75,18 @@ def of_devices(count: int) -> str:
     return ngettext("%s device", "%s devices", count) % number(count)
 
 
-def moment(value: datetime | None) -> str:
-    """A moment near now by its clock, any other with its date."""
-    if value is None:
-        return ""
-    local = timezone.localtime(value)
-    clock = formats.time_format(local, "H:i:s" if local.second else "H:i")
-    if local.date() == timezone.localdate():
-        return clock
-    return f"{formats.date_format(local, 'SHORT_DATE_FORMAT')} {formats.time_format(local, 'H:i')}"
+def out_of_reach(credential: Credential) -> str:
+    """Since when nothing gets through a credential, why, and when it is tried again."""
+    said = {
+        "name": f"{provider_name(credential.provider)} “{credential}”",
+        "since": moment(credential.down_since),
+        "reason": credential.down_reason,
+    }
+    text = _("%(name)s cannot be reached since %(since)s: %(reason)s.") % said
+    next_try = credential.next_try_at
+    if next_try is None or next_try <= timezone.now():
+        return f"{text} {_('It is tried again now.')}"
+    return f"{text} {_('Next try %s.') % moment(next_try)}"
 
 
 _UNITS: tuple[tuple[timedelta, Callable[[int], str]], ...] = (

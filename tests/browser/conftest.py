@@ -17,7 +17,7 @@ from django.conf import settings as django_settings
 from django.contrib.auth import get_user_model
 from django.core.cache import cache
 from django.test import Client
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from django_push.models import Application, Installation
 from django_push.simulator import Simulator
@@ -34,6 +34,9 @@ ARGUMENTS = [
 ]
 ROOT = Path(__file__).resolve().parent.parent.parent
 PICTURES = ROOT / "artifacts" / "console"
+
+# Playwright waits five seconds, which a busy machine needs for a page now and then.
+expect.set_options(timeout=30_000)
 
 PHONE, DESKTOP = (390, 844), (1440, 900)
 
@@ -137,8 +140,10 @@ def _session_of(user: Any, url: str) -> Any:
 
 def _note(trouble: list[str], said: Any) -> None:
     address = said.location.get("url", "")
-    # The icon is the host project's; 400 is how the console answers a form that it refuses.
-    expected = address.endswith("/favicon.ico") or "status of 400" in said.text
+    # The icon is the host project's; 400 is how the console answers a form that it refuses, 409
+    # one that would write over somebody else's.
+    refused = "status of 400" in said.text or "status of 409" in said.text
+    expected = address.endswith("/favicon.ico") or refused
     if said.type == "error" and not expected:
         trouble.append(f"{address}: {said.text}")
 

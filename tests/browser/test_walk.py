@@ -94,7 +94,7 @@ def confirm(page: Page, picture: Any) -> None:
 def follow(page: Page) -> None:
     expect(page.locator("h1")).to_have_text("Sent push")
     line = page.locator("[data-part=line]")
-    expect(line).to_contain_text("100 %", timeout=30_000)
+    expect(line).to_contain_text("100 %")
     expect(line).to_contain_text("Done")
     expect(page.locator(".push-figs")).to_contain_text("40")
     expect(page.locator(".push-why")).to_contain_text("The app was removed")
@@ -113,7 +113,8 @@ def test_a_test_goes_to_one_device_from_the_composer(
         page.select_option("#id_test_device", devices[41].public_id)
         page.click("[data-send-test]")
         expect(page.locator("[data-test-result]")).to_contain_text("The app was removed")
-    assert Notification.objects.filter(status=Notification.Status.DRAFT).count() == 0
+    own = Notification.objects.exclude(source="test")  # the draft, which saves itself
+    assert own.exclude(status=Notification.Status.DRAFT).count() == 0
 
 
 def test_a_credential_is_tested_from_its_page(console, given, simulator, application, devices):
@@ -136,7 +137,7 @@ def test_the_same_way_without_javascript(console, given, simulator, application,
     with worker_process(given):
         page.click("text=Yes, send to 43 devices")
         history = PushHistory.objects.get()
-        for _ in range(100):
+        for _ in range(600):
             history.refresh_from_db()
             if history.finished_at:
                 break

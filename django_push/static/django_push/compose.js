@@ -109,6 +109,7 @@
     }
     find("[data-count-box]").innerHTML = answer.count;
     find("[data-checks]").innerHTML = answer.checks;
+    find("[data-schedule]").innerHTML = answer.schedule;
     if (find("[data-count-spoken]").textContent !== answer.devices) {
       find("[data-count-spoken]").textContent = answer.devices;
     }
@@ -141,6 +142,15 @@
       option.value = before + name;
       return option;
     }));
+  }
+
+  // ----- segments of the chosen application only -----
+  function offers() {
+    const application = value("application");
+    all("[data-of]").forEach((offer) => {
+      offer.hidden = Boolean(application) && offer.dataset.of !== application;
+      if (offer.hidden) { offer.querySelector("input").checked = false; }
+    });
   }
 
   // ----- a test -----
@@ -189,9 +199,9 @@
   let leaving = false;
   let dirty = false;
   form.addEventListener("input", (event) => { dirty = true; preview(); states(); if (event.target.name !== "pv" && event.target.name !== "test_device") { ask(); } });
-  form.addEventListener("change", () => { preview(); states(); });
+  form.addEventListener("change", () => { preview(); states(); offers(); });
   form.addEventListener("submit", () => { leaving = true; });
-  window.addEventListener("beforeunload", (event) => { if (dirty && !leaving) { event.preventDefault(); } });
+  window.addEventListener("beforeunload", (event) => { if (dirty && !leaving && !form.dataset.saved) { event.preventDefault(); } });
   page.addEventListener("click", unfold);
   if (find("[data-send-test]")) { find("[data-send-test]").addEventListener("click", test); }
   find("[data-add-language]").addEventListener("click", addLanguage);
@@ -201,5 +211,6 @@
   }
   preview();
   states();
+  offers();
   check();
 })();

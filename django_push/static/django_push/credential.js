@@ -1,4 +1,5 @@
-/* The credential's form: only the fields of the chosen provider; a file may be dropped; a test. */
+/* The credential's form: only the fields of the chosen provider; a file may be dropped; the
+   provider is asked whether it takes the credential; a test. */
 (() => {
   "use strict";
   const choice = document.querySelector("[data-provider-choice]");
@@ -23,6 +24,32 @@
       event.preventDefault();
       over(false);
       if (event.dataTransfer.files.length) { file.files = event.dataTransfer.files; }
+    });
+  }
+
+  const check = document.querySelector("[data-check-now]");
+  if (check) {
+    check.addEventListener("click", async (event) => {
+      event.preventDefault(); // without this script the button posts, and the page comes anew
+      const said = document.querySelector("[data-check-said]");
+      const tell = (text, tone) => { said.textContent = text; said.className = `push-small push-check-said ${tone}`; };
+      const body = new FormData();
+      body.set("csrfmiddlewaretoken", document.querySelector("[name=csrfmiddlewaretoken]").value);
+      check.setAttribute("aria-disabled", "true"); // a disabled button would lose the focus
+      tell(check.dataset.asking, "");
+      try {
+        const answer = await fetch(check.dataset.checkNow, {
+          method: "POST", body, credentials: "same-origin", headers: { Accept: "application/json" },
+        });
+        const found = await answer.json();
+        tell(found.text, found.tone);
+        document.querySelector("[data-last-check]").textContent = found.last_check;
+        const state = document.querySelector(".field-state .readonly");
+        if (state) { state.innerHTML = found.state; }
+      } catch {
+        tell(check.dataset.failed, "bad");
+      }
+      check.removeAttribute("aria-disabled");
     });
   }
 

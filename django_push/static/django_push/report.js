@@ -7,10 +7,13 @@
   const last = {};
 
   function put(name, html) {
-    if (last[name] === html) { return; }
-    last[name] = html;
     const part = page.querySelector(`[data-part="${name}"]`);
-    if (!part.contains(document.activeElement) || name !== "verbs") { part.innerHTML = html; }
+    // Where somebody is with the keyboard nothing is taken away under their fingers.
+    if (last[name] === html || (part.contains(document.activeElement) && page.dataset.over !== "1")) { return; }
+    last[name] = html;
+    const unfolded = part.querySelector("details[open]") !== null;
+    part.innerHTML = html;
+    if (unfolded) { part.querySelectorAll("details").forEach((details) => { details.open = true; }); }
   }
 
   async function ask() {
@@ -19,8 +22,8 @@
       const answer = await fetch(page.dataset.progress, { credentials: "same-origin", headers: { Accept: "application/json" } });
       if (!answer.ok) { throw new Error(`HTTP ${answer.status}`); }
       const found = await answer.json();
-      Object.entries(found.parts).forEach(([name, html]) => { put(name, html); });
       page.dataset.over = found.over ? "1" : "0";
+      Object.entries(found.parts).forEach(([name, html]) => { put(name, html); });
       if (found.over) { return; }
       setTimeout(ask, SECOND);
     } catch {

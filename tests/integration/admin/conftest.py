@@ -25,6 +25,7 @@ from django_push.models import (
     PushBatch,
     PushHistory,
     Role,
+    Segment,
 )
 from django_push.submission import submit
 
@@ -116,7 +117,13 @@ def fill(application: Application, mark: str) -> dict[type, Any]:
         reason=f"{mark}Reason",
     )
     access = ApplicationAccess.objects.filter(application=application).first()
-    rows = [application, key, credential, device, draft, history, failure]
+    segment = Segment.objects.create(
+        application=application,
+        key=f"{mark}-segment".lower(),
+        name=f"{mark} segment",
+        audience={"channels": [f"{mark}-channel"]},
+    )
+    rows = [application, key, credential, device, draft, segment, history, failure]
     rows += [history.batches.get(), IdempotencyKey.objects.get(application=application)]
     assert isinstance(rows[-2], PushBatch)
     assert isinstance(history, PushHistory)

@@ -37,6 +37,14 @@ def test_a_draft_is_saved_and_nothing_is_sent(root, data):
     assert PushHistory.objects.count() == 0
 
 
+def test_who_may_only_add_is_not_sent_to_a_page_that_is_closed_to_him(staff, as_user, data):
+    client = as_user(staff("ada", "view_application", "add_notification"))
+    for button in ("_save", "_review"):
+        answer = post(client, data, button)
+        assert client.get(answer.url, follow=True).status_code == 200, button
+    assert Notification.objects.count() == 2
+
+
 def test_every_field_comes_back_as_it_was_written(root, data):
     more = {
         "subtitle": "Tonight",
@@ -193,6 +201,21 @@ def test_the_live_check_names_what_is_wrong(root, data):
     assert "This is not JSON: unexpected end" in answer["checks"]
     assert not answer["ready"]
     assert check(root, data)["checks"].count("Nobody would get it.") == 1
+
+
+def test_a_device_that_is_not_there_is_told_at_its_field(root, data):
+    chosen = {**data, "audience_kind": "installations", "installations": "mistyped"}
+    answer = root.post(reverse("admin:django_push_notification_check"), chosen).json()
+    assert 'href="#id_installations"' in answer["checks"]
+    assert "no devices of this application, such as mistyped" in answer["checks"]
+    assert not answer["ready"]
+    assert post(root, chosen, "_review").status_code == 302  # the draft is kept as it is
+    draft = Notification.objects.get()
+    for name in ("change", "send"):
+        page = root.get(reverse(f"admin:django_push_notification_{name}", args=[draft.pk]))
+        assert page.status_code == 200
+    assert "such as mistyped" in page.content.decode()
+    assert "Yes, send" not in page.content.decode()
 
 
 def test_channels_are_suggested_by_their_beginning(root, application, device):

@@ -165,6 +165,7 @@ def test_a_wrong_replacement_leaves_the_old_one(root, credential):
         ({}, "", "Never checked"),
         ({"check_result": "accepted"}, "ok", "Does not expire"),
         ({"check_result": "refused"}, "bad", "Refused"),
+        ({"down_since": timezone.now()}, "bad", "Out of reach"),
         ({"is_active": False}, "", "Not in use"),
         ({"expires_at": timedelta(days=12, hours=1)}, "warn", "12 days left"),
         ({"expires_at": timedelta(hours=5, minutes=1)}, "warn", "5 hours left"),
@@ -191,6 +192,26 @@ def test_the_list_shows_state_and_devices(root, credential, device):
     page = root.get(reverse("admin:django_push_credential_changelist")).content.decode()
     assert "Never checked" in page
     assert '<span class="push-num">1</span>' in page
+
+
+@pytest.mark.parametrize(
+    ("wait", "next_try"), [(timedelta(minutes=1), "Next try "), (timedelta(), "tried again now.")]
+)
+def test_a_credential_out_of_reach_says_since_when_and_what_next(root, credential, wait, next_try):
+    now = timezone.now()
+    Credential.objects.update(
+        down_since=now - timedelta(minutes=5),
+        next_try_at=now + wait,
+        down_reason="<no> connection",
+    )
+    for page in (
+        page_of(root, credential),
+        root.get(reverse("admin:django_push_credential_changelist")).content.decode(),
+    ):
+        assert "Out of reach" in page
+        assert "cannot be reached since" in page
+        assert "&lt;no&gt; connection. " in page
+        assert next_try in page
 
 
 def test_a_locked_secret_can_be_replaced(root, credential):

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import csv
 import io
+from datetime import timedelta
 
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.urls import reverse
+from django.utils import timezone
 
-from django_push.admin.reasons import _REASONS, SKIPPED, explain
+from django_push.delivery import count_open
 from django_push.delivery.ledger import SKIPPED as LEFT_OUT
 from django_push.models import (
     Credential,
     DeliveryFailure,
+    Installation,
     Notification,
     PushBatch,
     PushHistory,
     State,
 )
 from django_push.providers import apns, fcm
+from django_push.reasons import _REASONS, SKIPPED, explain
 from django_push.submission import push
 from django_push.worker import Worker
 
@@ -62,6 +66,25 @@ def test_its_figures_add_up_and_only_known_ones_are_shown(root, sent):
         assert f"<dt>{label}</dt><dd>{value}<small>" in page
     assert "44.4 % of those tried" in page
     assert "Opened" not in page
+
+
+def test_who_opened_it_is_told_where_apps_report_it(root, sent):
+    for device in Installation.objects.filter(address__in=["0" * 64, "1" * 64]):
+        count_open(device, sent.public_id)
+        count_open(device, sent.public_id)
+    page = root.get(url("change", sent)).content.decode()
+    assert "<dt>Opened</dt><dd>2<small>40.0 % of the accepted" in page
+
+
+def test_what_was_sent_keeps_the_letters_of_ids_and_keys(root, sent):
+    PushHistory.objects.filter(pk=sent.pk).update(public_id="c85fdc14-e0ac-433c-8be3-136e94e65bbb")
+    sent.application.purposes.create(key="offers", name="Offers of the week")
+    sent.content["purpose"] = "offers"
+    sent.content["message"]["data"] = {"screen": "events/42"}
+    sent.save(update_fields=["content"])
+    page = root.get(url("change", sent)).content.decode()
+    for shown in ("c85fdc14-e0ac-433c-8be3-136e94e65bbb", "screen", "Offers of the week"):
+        assert f"<dd>{shown}</dd>" in page
 
 
 def test_reasons_have_a_meaning_and_a_link_to_the_devices(root, sent):
@@ -166,6 +189,47 @@ def test_a_credential_that_the_guard_paused_is_explained(root, application, devi
     assert "“Half price” is paused." in home
     root.post(url("resume", waiting))
     assert PushBatch.objects.filter(pause_reason="").count() == 1
+
+
+@pytest.mark.parametrize(
+    ("reason", "headline", "more"),
+    [
+        ("BadDeviceToken", "Paused: most devices are unknown to", "another app or environment"),
+        ("TopicDisallowed", "” is refused.", "Its bundle id is missing, wrong"),
+        ("BadPriority 11", "Paused: the message is refused", "The devices are fine."),
+    ],
+)
+def test_a_pause_says_whose_fault_it_is(root, application, device, reason, headline, more):
+    device("1" * 64)
+    waiting = push(application, audience={"installations": [_only().public_id]}, title="Hi")
+    credential = Credential.objects.create(application=application, provider="apns", name="Hall")
+    PushBatch.objects.update(credential=credential, claim_at=None, pause_reason=reason)
+    page = root.get(url("change", waiting)).content.decode()
+    assert headline in page
+    assert more in page
+
+
+def _only():
+    return Installation.objects.get()
+
+
+def test_a_provider_out_of_reach_is_told_while_devices_wait(root, application, device):
+    device("1" * 64)
+    waiting = push(application, audience={"installations": [_only().public_id]}, title="Hi")
+    credential = Credential.objects.create(
+        application=application,
+        provider="apns",
+        name="Hall",
+        down_since=timezone.now(),
+        next_try_at=timezone.now() + timedelta(minutes=1),
+        down_reason="Connection refused",
+    )
+    PushBatch.objects.update(credential=credential)
+    page = root.get(url("change", waiting)).content.decode()
+    assert "Apple “Hall” cannot be reached since" in page
+    assert "Connection refused. Next try" in page
+    Credential.objects.update(down_since=None)
+    assert "cannot be reached" not in root.get(url("change", waiting)).content.decode()
 
 
 def test_a_copy_is_a_draft(root, sent):

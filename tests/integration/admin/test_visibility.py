@@ -155,6 +155,17 @@ def test_a_device_of_another_application_cannot_be_tested(stranger, store, hall)
     assert PushHistory.objects.filter(application=store).count() == 0
 
 
+def test_a_device_of_another_application_is_as_one_that_does_not_exist(stranger, store, hall):
+    data = {"application": store.pk, "title": "Hi", "audience_kind": "installations"}
+    address = reverse("admin:django_push_notification_check")
+    told = []
+    for public_id in (hall[Installation].public_id, "0" * 24):
+        answer = stranger.post(address, {**data, "installations": public_id})
+        assert answer.status_code == 200
+        told.append(answer.json()["checks"].replace(public_id, "…"))
+    assert told[0] == told[1]
+
+
 def test_channels_of_another_application_are_not_suggested(stranger, store, hall):
     address = reverse("admin:django_push_notification_channels")
     for pk in (hall[Application].pk, store.pk):
