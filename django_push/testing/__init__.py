@@ -24,6 +24,7 @@ from django.db.models import Q
 from django.test import override_settings
 
 from ..conf import alias, push_settings
+from ..messages import Status
 from ..models import Installation, PushHistory
 from ..providers import locmem
 from ..providers.locmem import Delivery
@@ -91,16 +92,18 @@ def assert_push_sent(
     count: int | None = None,
     **texts: str,
 ) -> list[Delivery]:
-    """The deliveries that fit; fails with what was sent instead when none does.
+    """The deliveries that were accepted and fit; fails with what was sent instead when none does.
 
     ``user`` is a user or a user id; ``count`` asks for exactly so many; ``texts`` are ``title``,
     ``body`` or ``subtitle``, compared with the payload's.
     """
-    fitting = [d for d in outbox if _is_for(d, user, installation) and _says(d, texts)]
+    accepted = [d for d in outbox if d.outcome is Status.SENT]
+    fitting = [d for d in accepted if _is_for(d, user, installation) and _says(d, texts)]
     wrong = len(fitting) != count if count is not None else not fitting
     if wrong:
         sent = (
-            "\n".join(f"  {d.provider} {d.token[:16]} {d.payload}" for d in outbox) or "  nothing"
+            "\n".join(f"  {d.provider} {d.token[:16]} {d.outcome} {d.payload}" for d in outbox)
+            or "  nothing"
         )
         raise AssertionError(f"{len(fitting)} fitting pushes were sent. Sent was:\n{sent}")
     return fitting
