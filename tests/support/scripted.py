@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from django_push.messages import Device, Envelope, Result, Status
+from django_push.messages import Account, Device, Envelope, Result, Status
 from django_push.providers.base import BlockingProvider
 
 __all__ = ["ScriptedProvider", "script"]
@@ -20,7 +20,11 @@ class Script:
 
     def reset(self) -> None:
         self.answer: Callable[[Device], Result] = lambda device: SENT
+        self.answer_of: Callable[[Account, Device], Result] = lambda _, device: self.answer(device)
+        """For answers that depend on the credential."""
         self.seen: list[tuple[str, Envelope]] = []
+        self.through: list[tuple[str, str]] = []
+        """Name of the credential and token, in the order of sending."""
 
     @property
     def tokens(self) -> list[str]:
@@ -46,4 +50,5 @@ class ScriptedProvider(BlockingProvider[Envelope]):
 
     def deliver(self, prepared: Envelope, device: Device) -> Result:
         script.seen.append((device.address, prepared))
-        return script.answer(device)
+        script.through.append((self.account.name, device.address))
+        return script.answer_of(self.account, device)
