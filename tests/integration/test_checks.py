@@ -26,6 +26,8 @@ def test_the_demo_is_fine():
         ({"BATCH_SIZE": 70_000}, "django_push.E004"),
         ({"PROVIDERS": {"mine": "django_push.providers.apns.NoSuch"}}, "django_push.E005"),
         ({"DISPATCHER": "django_push.no_such.wake"}, "django_push.E005"),
+        ({"AUDIENCE_LOOKUPS": ["user__shoe_size"]}, "django_push.E008"),
+        ({"AUDIENCE_LOOKUPS": ["is_staff"]}, "django_push.E008"),
     ],
 )
 def test_settings_that_cannot_work(settings, given, id_):

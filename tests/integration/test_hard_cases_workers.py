@@ -26,10 +26,13 @@ from django_push.models import (
 from django_push.providers.base import Channel, Outcome
 from django_push.submission import push, submit
 from django_push.worker import Worker
+from tests.support.ledgers import FailAt
 from tests.support.processes import wait_until
 from tests.support.scripted import SENT, ScriptedProvider, script
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("scripted")]
+
+PUSH_SETTINGS = {"BATCH_SIZE": 7, "CHECKPOINT_SECONDS": 0.0, "RETRY_SECONDS": 0.01}
 
 EVERYONE = {"everyone": True}
 HOUR = timedelta(hours=1)
@@ -37,28 +40,6 @@ HOUR = timedelta(hours=1)
 
 class Killed(BaseException):
     """The end of a process, as far as one process can play it."""
-
-
-@pytest.fixture(autouse=True)
-def scripted(settings, application):
-    settings.DJANGO_PUSH = {
-        **settings.DJANGO_PUSH,
-        "PROVIDERS": {"scripted": "tests.support.scripted.ScriptedProvider"},
-        "BATCH_SIZE": 7,
-        "CHECKPOINT_SECONDS": 0.0,
-        "RETRY_SECONDS": 0.01,
-    }
-    script.reset()
-    Credential.objects.create(application=application, provider="scripted", name="main")
-    yield
-    script.reset()
-
-
-@pytest.fixture
-def worker():
-    worker = Worker(listen=False)
-    yield worker
-    worker.close()
 
 
 def broadcast(application, **extra) -> PushHistory:
@@ -90,7 +71,7 @@ def let_leases_expire() -> None:
 
 def end(worker: Worker, *pushes: PushHistory) -> None:
     """Work, retries at once, until the pushes have ended; fails when they do not."""
-    ends = time.monotonic() + 5
+    ends = time.monotonic() + 60
     unfinished = PushHistory.objects.filter(pk__in=[each.pk for each in pushes], finished_at=None)
     while unfinished.exists():
         assert time.monotonic() < ends, list(PushBatch.objects.filter(settled_at=None).values())
@@ -331,25 +312,6 @@ def test_two_workers_share_a_broadcast_and_reach_each_device_once(application, d
     assert (history.successes, history.failures) == (90, 10)
 
 
-class FailAt:
-    """Fails the ``number``-th statement, before or after the database has done it."""
-
-    def __init__(self, number: int, error: BaseException, *, after: bool) -> None:
-        self.left, self.error, self.after = number, error, after
-        self.sql = ""
-
-    def __call__(self, execute, sql, params, many, context):
-        if self.sql or sql.startswith(("BEGIN", "SAVEPOINT", "RELEASE", "ROLLBACK", "PRAGMA")):
-            return execute(sql, params, many, context)
-        self.left -= 1
-        if self.left > 0:
-            return execute(sql, params, many, context)
-        self.sql = sql
-        if self.after:
-            execute(sql, params, many, context)
-        raise self.error
-
-
 def mixed_answers():
     """Of twenty devices fourteen arrive in the end, two of them after a refusal."""
     seen: Counter[str] = Counter()
@@ -396,3 +358,20 @@ def test_no_statement_at_which_a_worker_fails_loses_or_doubles_an_outcome(
         second.close()
         assert_ledger_is_whole(history)
         assert (history.successes, history.failures) == (14, 6), fault.sql
+
+
+def test_refusals_of_a_key_that_was_mended_meanwhile_pause_nothing(application, device, worker):
+    """They were on their way while somebody mended the key and resumed the push."""
+    device("a" * 64)
+    history = broadcast(application)
+    plan_all()
+    worker.sender.begin_all(claim(worker.name))
+    (run,) = worker.sender.runs.values()
+    Credential.objects.get().save()  # mended: its updated_at moves
+    run.pause_reason, run.credential_refused = "InvalidProviderToken", True
+    worker.sender.step(0)
+    batch = PushBatch.objects.get(history=history)
+    assert (batch.pause_reason, batch.claim_at is None) == ("", False)
+    assert Credential.objects.get().check_result != Credential.Check.REFUSED
+    end(worker, history)
+    assert history.successes == 1

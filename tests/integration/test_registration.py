@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import threading
+import random
 from datetime import timedelta
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.db import connection, connections
+from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from django_push.exceptions import InvalidRegistration
 from django_push.models import Application, Installation, Owner
+from tests.support.at_once import at_once
 
 User = get_user_model()
 
@@ -94,7 +95,7 @@ class TestWhoseItIs:
 
 
 class TestAgain:
-    def test_a_repeat_writes_nothing(self, device):
+    def test_a_repeat_writes_nothing(self, device, steady_clock):
         device("a1", owner=proved("ana"), channels=["news"], locale="de")
         with CaptureQueriesContext(connection) as queries:
             device("a1", owner=proved("ana"), channels=["news"], locale="de")
@@ -174,26 +175,73 @@ class TestTheAppsOwnId:
         assert Installation.objects.filter(installation_id=None).count() == 2
 
 
-def at_once(number: int, do) -> None:
-    """Run ``do(0)``, ``do(1)``, … in threads that start together; raise what they raised."""
-    start, errors = threading.Barrier(number), []
+class TestThePreviousToken:
+    def test_who_names_it_keeps_the_row(self, device):
+        row = device("a1", channels=["news"], owner=claimed("ana"))
+        again = device("b2", previous_address="a1")
+        assert (again.pk, again.address, again.channels) == (row.pk, "b2", ["news"])
+        assert whose(row) == ("ana", False)
 
-    def run(which: int) -> None:
-        start.wait()
-        try:
-            do(which)
-        except Exception as error:
-            errors.append(error)
-        finally:
-            connections.close_all()
+    def test_who_merely_knows_it_does_not_get_the_proved_user(self, device):
+        row = device("a1", owner=proved("ana"))
+        device("b2", previous_address="a1")
+        assert whose(row) == ("", False)
 
-    threads = [threading.Thread(target=run, args=(which,)) for which in range(number)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-    if errors:
-        raise errors[0]
+    def test_one_that_is_unknown_or_the_same_means_nothing(self, device):
+        row = device("a1", previous_address="f0")
+        assert device("a1", previous_address="a1").pk == row.pk
+        assert Installation.objects.filter(is_active=True).count() == 1
+
+    def test_of_two_rows_the_one_with_the_address_stays(self, device):
+        former, known = device("a1"), device("b2")
+        assert device("b2", previous_address="a1", locale="de").pk == known.pk
+        former.refresh_from_db()
+        assert (former.is_active, former.inactive_reason) == (False, "unregistered")
+
+    def test_one_that_was_told_before_is_no_news(self, device):
+        device("a1")
+        device("b2", previous_address="a1")
+        with CaptureQueriesContext(connection) as queries:
+            device("b2", previous_address="a1")
+        assert {query["sql"].split()[0] for query in queries} == {"SELECT"}
+
+    def test_one_that_makes_no_sense_is_refused(self, device):
+        with pytest.raises(InvalidRegistration):
+            device("a1", previous_address="no hex")
+
+
+class TestARestoredBackup:
+    """A backup of the old phone goes onto a new one: the app has its id, and a new token."""
+
+    def test_the_new_phone_takes_the_row_over(self, device):
+        old = device("a1", installation_id="app-1", channels=["news"])
+        new = device("b2", installation_id="app-1")
+        assert (new.pk, new.channels) == (old.pk, ["news"])
+
+    def test_the_old_phone_that_is_still_used_is_a_device_of_its_own_again(self, device):
+        device("a1", installation_id="app-1", owner=proved("ana"))
+        device("b2", installation_id="app-1", owner=proved("ana"))
+        device("a1", owner=proved("ana"))
+        assert Installation.objects.filter(user_key="ana", is_active=True).count() == 2
+
+
+def test_one_account_on_five_phones_is_five_devices(device):
+    for number in range(5):
+        device(f"{number:04x}", owner=proved("ana"))
+    assert Installation.objects.filter(user_key="ana", user_verified=True).count() == 5
+
+
+def test_an_app_that_was_offline_for_months_is_on_again_with_its_channels(device):
+    row = device("a1", channels=["news"], owner=proved("ana"))
+    long_ago = timezone.now() - timedelta(days=200)
+    Installation.objects.update(
+        is_active=False, inactive_reason=Installation.Reason.STALE, last_seen_at=long_ago
+    )
+    device("a1")
+    row.refresh_from_db()
+    assert (row.is_active, row.inactive_reason, row.channels) == (True, "", ["news"])
+    assert row.last_seen_at > long_ago
+    assert whose(row) == ("ana", True)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -223,6 +271,34 @@ class TestAtOnce:
 
         at_once(8, either)
         assert Installation.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_storm_of_few_devices_that_do_everything(device, application):
+    """New tokens, old ones, other users, other ids, signing off: nobody gets an error."""
+
+    def storm(which: int) -> None:
+        chance = random.Random(which)
+        for _ in range(12):
+            told = {
+                "installation_id": chance.choice([None, "app-1", "app-2"]),
+                "owner": chance.choice([None, proved("ana"), proved("ben"), claimed("eve")]),
+                "channels": chance.choice([None, ["a"], ["a", "b"], []]),
+                "previous_address": chance.choice(["", "a1", "b2"]),
+            }
+            address = chance.choice(["a1", "b2", "c3"])
+            if chance.random() < 0.1:
+                Installation.objects.unregister(application, device_type="ios", address=address)
+            elif chance.random() < 0.2:
+                many = [{"device_type": "ios", "address": address, **told}]
+                Installation.objects.register_many(application, many)
+            else:
+                device(address, **told)
+
+    at_once(5, storm)
+    assert Installation.objects.count() <= 3
+    kept = Installation.objects.exclude(installation_id=None).values_list("installation_id")
+    assert len(kept) == len(set(kept))
 
 
 def test_ana_and_ana_are_two(device):

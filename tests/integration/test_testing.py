@@ -45,3 +45,14 @@ def test_the_fixture(push_outbox, application):
     push(application, audience={"everyone": True}, title="Hi")
     push_outbox.deliver()
     assert [d.token for d in push_outbox] == ["b" * 30]
+
+
+def test_what_was_refused_was_not_sent(push_outbox, application):
+    for token in ("gone" + "a" * 60, "b" * 64):
+        Installation.objects.register(application, device_type="ios", address=token)
+    push(application, audience={"everyone": True}, title="Hi")
+    push_outbox.deliver()
+    (delivery,) = assert_push_sent(title="Hi", count=1)
+    assert delivery.token == "b" * 64
+    with pytest.raises(AssertionError, match="unregistered"):
+        assert_push_sent(title="Hi", count=2)

@@ -28,7 +28,7 @@ from h2.settings import SettingCodes
 
 from django_push.simulator import Identity
 
-PATIENCE = 10.0
+PATIENCE = 60.0
 
 
 @dataclass

@@ -281,7 +281,7 @@ def test_goaway_every_so_often(simulator: Simulator) -> None:
 
 
 def test_a_slow_device_does_not_hold_up_the_others(sender: Sender, simulator: Simulator) -> None:
-    simulator.behave(slow_ms=500)
+    simulator.behave(slow_ms=1500)
     sender.warm_up()
     slow, quick = sender.begin(token(1, "510e")), sender.begin(token(2))
     started = time.monotonic()
@@ -290,7 +290,7 @@ def test_a_slow_device_does_not_hold_up_the_others(sender: Sender, simulator: Si
     assert not sender.replies[slow].done
     assert sender.finish([slow])[0].status == 200
 
-    assert time.monotonic() - started >= 0.45
+    assert time.monotonic() - started >= 1.45
 
 
 def test_latency_is_for_all(sender: Sender, simulator: Simulator) -> None:

@@ -9,12 +9,17 @@ import pytest
 from django.contrib.auth import authenticate, get_user_model
 from django.core.management import CommandError, call_command
 
+from django_push.admin.segment_form import rules_of
+from django_push.counting import count, count_segment
 from django_push.models import (
     ApiKey,
     Application,
     Credential,
     Installation,
     Notification,
+    Purpose,
+    PurposeChoice,
+    Segment,
     Subscription,
 )
 from django_push.simulator.fates import PREFIX_LENGTH, PREFIXES
@@ -33,7 +38,8 @@ def seed(count: int = 40, **options) -> Application:
 
 
 def rows() -> Counter:
-    models = (ApiKey, Application, Credential, Installation, Notification, Subscription)
+    models = (ApiKey, Application, Credential, Installation, Notification, Segment, Subscription)
+    models += (Purpose, PurposeChoice)
     users = get_user_model()
     return Counter({model.__name__: model.objects.count() for model in (*models, users)})
 
@@ -131,3 +137,37 @@ def test_a_negative_number_is_refused():
     with pytest.raises(CommandError, match="0 or more"):
         seed(-1)
     assert not Application.objects.exists()
+
+
+def test_there_are_segments_with_devices_that_the_form_shows():
+    application = seed(300)
+    for segment in application.segments.all():
+        assert rules_of(segment.audience) is not None
+        assert segment.devices == count_segment(segment).devices > 0
+
+
+def test_some_want_no_offers_and_all_get_what_they_ordered():
+    application = seed(1000)
+    audience = {"everyone": True}
+    everyone = count(application, audience)
+    offers, orders = (
+        count(
+            application,
+            audience,
+            notification=Notification(application=application, purpose=purpose.key),
+        )
+        for purpose in application.purposes.order_by("key")
+    )
+    assert 0 < offers.devices < everyone.devices
+    assert orders.devices == everyone.devices
+    choices = PurposeChoice.objects.all()
+    assert {choice.installation_id is None for choice in choices} == {True, False}
+    phones = application.installations.filter(subscriptions__channel="phones")
+    assert not choices.filter(installation__in=phones).exists()
+
+
+def test_a_choice_that_was_taken_back_does_not_return():
+    seed(300)
+    PurposeChoice.objects.all().delete()
+    seed(320)
+    assert not PurposeChoice.objects.exists()

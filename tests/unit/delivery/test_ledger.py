@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from django_push.delivery.ledger import (
+    ELSEWHERE,
     FINAL,
     Mark,
     count,
@@ -47,8 +48,14 @@ def test_every_device_is_in_exactly_one_count(outcomes):
     totals = count(outcomes)
     waiting = len(open_positions(outcomes))
     assert totals["devices"] == totals["successes"] + totals["failures"] + waiting
-    assert totals["devices"] + totals["skipped"] == len(outcomes)
+    elsewhere = sum(outcomes.count(mark) for mark in ELSEWHERE)
+    assert totals["devices"] + totals["skipped"] + elsewhere == len(outcomes)
     assert sum(skipped_reasons(outcomes).values()) == totals["skipped"]
+
+
+def test_who_moved_is_in_no_count_of_the_old_batch():
+    totals = count(bytearray([Mark.SENT, Mark.MOVED, Mark.PROBED]))
+    assert totals == {"devices": 1, "successes": 1, "failures": 0, "skipped": 0, "suspects": 1}
 
 
 @given(marks)
