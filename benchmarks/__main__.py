@@ -1,10 +1,10 @@
 """``python -m benchmarks [measurement ...]``: measure, print a table, write latest.json.
 
-``BENCH_DEVICES``, ``BENCH_REQUESTS`` and ``BENCH_RUNS`` set the sizes of `Plan`.
+``BENCH_DEVICES``, ``BENCH_REGISTERED``, ``BENCH_REQUESTS`` and ``BENCH_RUNS`` set the sizes of
+`Plan`.
 """
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
@@ -19,13 +19,16 @@ def main() -> int:
     """Run the measurements named on the command line, or all of them."""
     names = _arguments().measurements or list(MEASUREMENTS)
     try:
-        plan = _plan()
+        plan = Plan.from_environment()
         _print_machine(plan)
-        found = [figure for name in names for figure in MEASUREMENTS[name](plan)]
+        found = []
+        for name in names:
+            measured = MEASUREMENTS[name](plan)
+            print(figures.table(measured), flush=True)  # at once: a later one may fail
+            found += measured
     except (MissingPackages, harness.BenchmarkError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print(figures.table(found))
     if set(names) == set(MEASUREMENTS):
         figures.write(found, LATEST)
         print(f"\nWritten to {LATEST}")
@@ -45,22 +48,6 @@ def _arguments() -> argparse.Namespace:
     if unknown:
         parser.error(f"no measurement {unknown[0]!r}; there are: {', '.join(MEASUREMENTS)}")
     return arguments
-
-
-def _plan() -> Plan:
-    default = Plan()
-    return Plan(
-        runs=_size("BENCH_RUNS", default.runs),
-        requests=_size("BENCH_REQUESTS", default.requests),
-        devices=_size("BENCH_DEVICES", default.devices),
-    )
-
-
-def _size(variable: str, default: int) -> int:
-    text = os.environ.get(variable, str(default)).replace("_", "")
-    if not text.isdecimal() or int(text) < 1:
-        raise ValueError(f"{variable} is {text!r}; give a whole number from 1 up.")
-    return int(text)
 
 
 def _print_machine(plan: Plan) -> None:

@@ -6,6 +6,7 @@ JSON (`ClientRun`). Requests are put together as the providers do it: a token go
 """
 
 import json
+import resource
 import secrets
 import ssl
 import sys
@@ -32,6 +33,7 @@ class ClientRun:
     answers: int
     """Answers that were no plain 200."""
     lost: int
+    max_rss_mb: float
 
 
 def apns(authority: str) -> tuple[Template, Build]:
@@ -95,6 +97,7 @@ def main(kind: str, origin: str, certificate: str, requests: str, connections: s
         ok=len(outcome.ok),
         answers=len(outcome.answers),
         lost=len(outcome.lost),
+        max_rss_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     )
     client.close()
     return run

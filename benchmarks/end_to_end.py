@@ -44,7 +44,7 @@ def end_to_end(devices: int, runs: int) -> list[Figure]:
     """APNs and FCM at `devices`; memory and the first device at up to a million."""
     large = max(devices, LARGE)
     names = {f"apns-{devices}", f"fcm-{devices}", f"apns-{SMALL}", f"apns-{large}"}
-    with postgres.server() as database, _seeded(database.url, sorted(names)):
+    with postgres.server() as database, seeded(database.url, sorted(names)):
         apns = [send(f"apns-{devices}") for _ in range(runs)]
         fcm = [send(f"fcm-{devices}") for _ in range(runs)]
         small = send(f"apns-{SMALL}")
@@ -68,7 +68,7 @@ def _figures(name: str, runs: list[Sent]) -> list[Figure]:
 
 
 @contextmanager
-def _seeded(url: str, names: list[str]) -> Iterator[None]:
+def seeded(url: str, names: list[str]) -> Iterator[None]:
     """A database of this run's own, its address in the environment of the workers."""
     with postgres.fresh_database(url) as fresh:
         os.environ["BENCH_DATABASE"] = fresh
@@ -86,7 +86,7 @@ def send(name: str, behaviour: Behaviour | None = None) -> Sent:
         pk = run([*command, "submit", name]).output.strip()
         worker = WorkerRun(**json.loads(run([*command, "work", pk]).output))
         counters = server.counters()
-    expected = int(name.partition("-")[2])
+    expected = int(name.split("-")[1])
     if worker.devices != expected or counters.accepted + counters.rejected != expected:
         raise BenchmarkError(f"Devices got lost: the worker says {worker}, the server {counters}.")
     return Sent(worker, counters)

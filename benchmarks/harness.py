@@ -70,6 +70,8 @@ class Behaviour:
     """Bytes of the connection's flow-control window."""
     table_confirm: bool = True
     """Whether a smaller SETTINGS_HEADER_TABLE_SIZE is confirmed by a table size update."""
+    indexed: bool = False
+    """Whether the fields of answers go into the client's header table; an `apns-id` each time."""
     distinct: bool = False
     """Count different requests (path and body); costs the server up to 1 µs a request."""
 
@@ -84,6 +86,7 @@ class Behaviour:
         flags = {
             "--apns-streams": self.apns_streams,
             "--no-table-confirm": not self.table_confirm,
+            "--indexed": self.indexed,
             "--distinct": self.distinct,
         }
         return [f"{name}={value}" for name, value in numbers.items()] + [
@@ -115,6 +118,8 @@ class Counters:
     """The most that were open at a time on one connection."""
     distinct: int
     """Pushes that differ in path or body, if `Behaviour.distinct`."""
+    marked_at: dict[str, float]
+    """When the pushes to tokens that begin with "facefeed" and four hex digits came, by number."""
     first_at: float
     """When the first push had come, in seconds of `time.monotonic()`, the same in all processes."""
     last_at: float
@@ -237,6 +242,7 @@ class H2load:
 
     requests_per_s: float
     cpu_us_per_request: float
+    max_rss_mb: float
 
 
 def h2load(
@@ -261,6 +267,7 @@ def h2load(
     return H2load(
         requests_per_s=_requests_per_s(finished.output, requests),
         cpu_us_per_request=finished.cpu_seconds / requests * 1e6,
+        max_rss_mb=finished.max_rss_mb,
     )
 
 

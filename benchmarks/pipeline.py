@@ -1,8 +1,10 @@
 """A worker process that is measured from its claim of a push to the push's end.
 
-``python -m benchmarks.pipeline seed KIND-DEVICES ...`` fills an empty database, ``... submit
-KIND-DEVICES`` puts a push into the queue and prints its id, ``... work ID`` sends it and prints
-`WorkerRun` as JSON.
+``python -m benchmarks.pipeline seed NAME ...`` fills an empty database with applications named
+``KIND-DEVICES`` or ``KIND-DEVICES-REMARK``, ``... submit NAME`` puts a push into the queue and
+prints its id, ``... work ID`` sends it and prints `WorkerRun` as JSON, ``... work ID together``
+says that it is ready and waits for a line before it begins, and ``... revive NAME`` makes all
+devices of an application active again.
 The addresses come from the environment: see benchmarks.settings.
 """
 
@@ -49,12 +51,12 @@ class Statements:
 
 
 def seed(names: list[str]) -> None:
-    """Applications named ``KIND-DEVICES``, each with its credential and its installations."""
+    """Applications, each with its credential and its installations."""
     from django.core.management import call_command
 
     call_command("migrate", verbosity=0)
     for name in names:
-        kind, _, number = name.partition("-")
+        kind, number = name.split("-")[:2]
         _fill(_application(name, kind), kind, int(number))
 
 
@@ -156,7 +158,19 @@ def submit(application_name: str) -> int:
     return history.pk
 
 
-def work(pk: int) -> WorkerRun:
+def revive(application_name: str) -> None:
+    """Undo what the last push found out about dead devices."""
+    from django.db import connection
+
+    from django_push.models import Installation
+
+    devices = Installation.objects.filter(application__key=application_name)
+    devices.filter(is_active=False).update(is_active=True, inactive_reason="")
+    with connection.cursor() as cursor:
+        cursor.execute(f"VACUUM ANALYZE {Installation._meta.db_table}")
+
+
+def work(pk: int, *, together: bool = False) -> WorkerRun:
     """Send a push as ``manage.py push_worker`` does, and stop at its end."""
     from django.db import connection
 
@@ -165,6 +179,9 @@ def work(pk: int) -> WorkerRun:
 
     statements, worker = Statements(), Worker()
     histories = PushHistory.objects.filter(pk=pk)
+    if together:
+        print("ready", flush=True)
+        sys.stdin.readline()
     started, cpu = time.monotonic(), time.process_time()
     with connection.execute_wrapper(statements):
         while True:
@@ -195,7 +212,10 @@ def main() -> None:
     elif command == "submit":
         print(submit(arguments[0]))
     elif command == "work":
-        print(json.dumps(asdict(work(int(arguments[0])))))
+        together = arguments[1:] == ["together"]
+        print(json.dumps(asdict(work(int(arguments[0]), together=together))))
+    elif command == "revive":
+        revive(arguments[0])
 
 
 if __name__ == "__main__":

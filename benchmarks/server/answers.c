@@ -80,7 +80,7 @@ static bool next_is_dead(void)
     return true;
 }
 
-size_t write_token(char *out, size_t room)
+static size_t write_token(char *out, size_t room)
 {
     counters.tokens++;
     return snprintf(out, room,
@@ -113,7 +113,7 @@ static void write_fcm(struct request *r, bool dead)
 }
 
 /* Counts the request, writes its body, returns its status. */
-static const char *decide(struct request *r)
+const char *decide(struct request *r)
 {
     if (r->kind == KIND_TOKEN) {
         r->body_length = write_token(r->body, sizeof r->body);
@@ -144,21 +144,26 @@ static ssize_t read_body(nghttp2_session *session, int32_t stream_id, uint8_t *b
     return n;
 }
 
+static uint8_t table_flag(void)
+{
+    return options.indexed ? NGHTTP2_NV_FLAG_NONE : NGHTTP2_NV_FLAG_NO_INDEX;
+}
+
 /* 200 and 404 are in HPACK's static table and take one byte, as from the vendors. */
 static nghttp2_nv status_header(const char *status)
 {
     bool is_static = strcmp(status, "410");
     return (nghttp2_nv){(uint8_t *)":status", (uint8_t *)status, 7, 3,
                         NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE |
-                            (is_static ? NGHTTP2_NV_FLAG_NONE : NGHTTP2_NV_FLAG_NO_INDEX)};
+                            (is_static ? NGHTTP2_NV_FLAG_NONE : table_flag())};
 }
 
-/* Never indexed, so that the answers decode whatever the size of the client's header table. */
+/* Kept out of the client's header table unless `--indexed`. */
 static nghttp2_nv header(const char *name, const char *value, size_t length)
 {
     return (nghttp2_nv){(uint8_t *)name, (uint8_t *)value, strlen(name), length,
                         NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE |
-                            NGHTTP2_NV_FLAG_NO_INDEX};
+                            table_flag()};
 }
 
 static void answer(struct request *r)
@@ -174,12 +179,14 @@ static void answer(struct request *r)
         die("nghttp2_submit_response");
 }
 
-static void count_push(struct request *r)
+void count_push(struct request *r)
 {
     counters.requests++;
     counters.last_at = (double)now / NS_PER_S;
     if (counters.requests == 1)
         counters.first_at = counters.last_at;
+    if (r->mark)
+        counters.marked_at[r->mark - 1] = counters.last_at;
     if (options.distinct)
         count_distinct(r->hash);
 }

@@ -36,8 +36,12 @@ void print_counters(void)
     putchar('{');
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         printf("\"%s\": %" PRIu64 ", ", numbers[i].name, numbers[i].value);
-    printf("\"first_at\": %.6f, \"last_at\": %.6f, \"cpu_seconds\": %.6f}\n", counters.first_at,
-           counters.last_at, cpu_seconds());
+    printf("\"marked_at\": {");
+    for (int i = 0, shown = 0; i < MARKS; i++)
+        if (counters.marked_at[i])
+            printf("%s\"%d\": %.6f", shown++ ? ", " : "", i, counters.marked_at[i]);
+    printf("}, \"first_at\": %.6f, \"last_at\": %.6f, \"cpu_seconds\": %.6f}\n",
+           counters.first_at, counters.last_at, cpu_seconds());
     fflush(stdout);
 }
 

@@ -1,4 +1,5 @@
 /* libnghttp2's callbacks, and the two ways in which the server's SETTINGS differ from plain. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "server.h"
@@ -19,13 +20,25 @@ static bool starts_with(const uint8_t *value, size_t length, const char *prefix)
     return length >= strlen(prefix) && !memcmp(value, prefix, strlen(prefix));
 }
 
-static enum kind kind_of(const uint8_t *path, size_t length)
+enum kind kind_of(const uint8_t *path, size_t length)
 {
     if (starts_with(path, length, "/3/device/"))
         return KIND_APNS;
     if (starts_with(path, length, "/v1/projects/"))
         return KIND_FCM;
     return starts_with(path, length, "/token") ? KIND_TOKEN : KIND_OTHER;
+}
+
+/* The number in "/3/device/facefeed<4 hex digits>..." plus 1, or 0: pushes whose time is taken. */
+static int mark_of(const uint8_t *path, size_t length)
+{
+    static const char prefix[] = "/3/device/facefeed";
+    char digits[5] = "";
+    if (!starts_with(path, length, prefix) || length < sizeof prefix - 1 + 4)
+        return 0;
+    memcpy(digits, path + sizeof prefix - 1, 4);
+    long number = strtol(digits, NULL, 16);
+    return number < MARKS ? number + 1 : 0;
 }
 
 static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
@@ -42,6 +55,7 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
         return 0;
     if (is_path) {
         r->kind = kind_of(value, length);
+        r->mark = mark_of(value, length);
         if (options.distinct)
             r->hash = hash_more(r->hash, value, length);
     } else if (length == APNS_ID_LENGTH) {
@@ -125,7 +139,7 @@ void start_session(struct connection *c)
  * opens before it has seen a lowered limit. */
 void set_stream_limit(struct connection *c, uint32_t limit)
 {
-    if (!options.apns_streams || c->stream_limit == limit)
+    if (!options.apns_streams || !c->session || c->stream_limit == limit)
         return;
     const nghttp2_settings_entry entry = {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limit};
     nghttp2_submit_settings(c->session, NGHTTP2_FLAG_NONE, &entry, 1);

@@ -7,7 +7,9 @@
  *
  *   POST /3/device/<token>                APNs: 200 with apns-id, or 410 Unregistered
  *   POST /v1/projects/<id>/messages:send  FCM: 200 with the message's name, or 404 UNREGISTERED
- *   POST /token                           OAuth: an access token, over HTTP/1.1 too
+ *   POST /token                           OAuth: an access token
+ *
+ * FCM and the token endpoint speak HTTP/1.1 too, as Google's do (http1.c); APNs does not.
  *
  * SIGUSR1 prints the counters as one line of JSON, SIGUSR2 prints and clears them, SIGTERM and
  * SIGINT print them and end the program.
@@ -21,7 +23,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -108,39 +109,6 @@ static bool try_again(struct connection *c, int result)
     return error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE;
 }
 
-/* --- HTTP/1.1, for token requests only ---------------------------------------------------- */
-
-static size_t request_size(const char *text)
-{
-    const char *end = strstr(text, "\r\n\r\n"), *length = strcasestr(text, "\r\ncontent-length:");
-    if (!end)
-        return 0;
-    return (size_t)(end + 4 - text) + (length && length < end ? strtoul(length + 17, NULL, 10) : 0);
-}
-
-static bool take_text(struct connection *c, const uint8_t *data, size_t length)
-{
-    if (c->text_length + length >= sizeof c->text)
-        return false;
-    memcpy(c->text + c->text_length, data, length);
-    c->text_length += length;
-    size_t size = request_size(c->text);
-    if (!size || size > c->text_length || c->closing)
-        return true;
-    char body[256] = "{\"error\":\"not_found\"}";
-    bool is_token = !strncmp(c->text, "POST /token", 11);
-    if (is_token)
-        write_token(body, sizeof body);
-    else
-        counters.other++;
-    c->output_end = snprintf((char *)c->output, OUTPUT_SIZE,
-                             "HTTP/1.1 %s\r\ncontent-type: application/json\r\n"
-                             "content-length: %zu\r\nconnection: close\r\n\r\n%s",
-                             is_token ? "200 OK" : "404 Not Found", strlen(body), body);
-    c->closing = true;
-    return true;
-}
-
 /* --- reading and writing ------------------------------------------------------------------ */
 
 static bool handshake(struct connection *c)
@@ -160,6 +128,8 @@ static bool handshake(struct connection *c)
 static bool take(struct connection *c, uint8_t *data, size_t length)
 {
     counters.bytes += length;
+    if (!c->session && !c->text_length && length >= 4 && !memcmp(data, "PRI ", 4))
+        start_session(c); /* a client without ALPN that takes HTTP/2 for granted, as with Apple */
     if (!c->session)
         return take_text(c, data, length);
     if (options.no_table_confirm)
@@ -193,7 +163,7 @@ static bool write_answers(struct connection *c)
         if (n <= 0)
             return try_again(c, n);
         c->output_start += n;
-        if (!c->session && c->output_start == c->output_end) {
+        if (c->closing && c->output_start == c->output_end) {
             SSL_shutdown(c->ssl);
             return false;
         }
@@ -334,8 +304,8 @@ static void usage(const char *program)
 {
     fprintf(stderr,
             "usage: %s --cert FILE --key FILE [--port N] [--latency-ms N] [--dead PERCENT]\n"
-            "       [--streams N | --apns-streams] [--window BYTES] [--no-table-confirm]\n"
-            "       [--distinct] [--die-with-parent]\n",
+            "       [--streams N | --apns-streams] [--window BYTES]\n"
+            "       [--no-table-confirm] [--indexed] [--distinct] [--die-with-parent]\n",
             program);
     exit(2);
 }
@@ -349,7 +319,8 @@ static void parse_options(int argc, char **argv)
         {"dead", 1, 0, 'd'},          {"streams", 1, 0, 's'},
         {"window", 1, 0, 'w'},        {"apns-streams", 0, 0, 'a'},
         {"distinct", 0, 0, 'D'},      {"no-table-confirm", 0, 0, 't'},
-        {"die-with-parent", 0, 0, 'P'}, {0, 0, 0, 0},
+        {"indexed", 0, 0, 'i'},       {"die-with-parent", 0, 0, 'P'},
+        {0, 0, 0, 0},
     };
     while ((c = getopt_long(argc, argv, "", names, NULL)) != -1) {
         switch (c) {
@@ -363,6 +334,7 @@ static void parse_options(int argc, char **argv)
         case 'a': options.apns_streams = true; break;
         case 'D': options.distinct = true; break;
         case 't': options.no_table_confirm = true; break;
+        case 'i': options.indexed = true; break;
         case 'P': options.die_with_parent = true; break;
         default: usage(argv[0]);
         }

@@ -18,10 +18,12 @@
 
 enum kind { KIND_OTHER, KIND_APNS, KIND_FCM, KIND_TOKEN };
 
+#define MARKS 1024
+
 struct options {
     int port, latency_ms, streams, window;
     double dead; /* percent */
-    bool apns_streams, no_table_confirm, distinct, die_with_parent;
+    bool apns_streams, no_table_confirm, indexed, distinct, die_with_parent;
     const char *cert, *key;
 };
 
@@ -30,6 +32,7 @@ struct counters {
     uint64_t requests, accepted, rejected, other, tokens, bytes, body_bytes, connections, resets;
     uint64_t rst_sent, goaway_sent, max_streams, distinct;
     double first_at, last_at; /* seconds, CLOCK_MONOTONIC */
+    double marked_at[MARKS];  /* when the push to token "face<number, 4 hex digits>..." came */
 };
 
 struct connection;
@@ -44,6 +47,7 @@ struct request {
     int64_t due;
     uint64_t hash;
     size_t id_length, body_length, body_sent;
+    int mark; /* number of the token + 1, 0 for those that are not marked */
     char id[APNS_ID_LENGTH]; /* from here on nothing is cleared for a new request */
     char body[320];
 };
@@ -53,7 +57,7 @@ struct connection {
     int fd;
     SSL *ssl;
     nghttp2_session *session; /* NULL: handshake not done, or HTTP/1.1 */
-    bool handshaken, closing;
+    bool handshaken, closing; /* closing: as soon as the answer is written (HTTP/1.1) */
     struct request requests; /* head of a ring */
     uint64_t open_streams;
     uint32_t stream_limit;
@@ -81,11 +85,16 @@ void count_distinct(uint64_t hash);
 struct request *request_new(struct connection *c, int32_t stream_id);
 void request_free(struct request *r);
 void request_complete(struct request *r);
-size_t write_token(char *out, size_t room);
+const char *decide(struct request *r);
+void count_push(struct request *r);
 bool answer_delayed(void);
 int64_t next_due(void); /* ns, or -1 */
 
+/* http1.c */
+bool take_text(struct connection *c, const uint8_t *data, size_t length);
+
 /* http2.c */
+enum kind kind_of(const uint8_t *path, size_t length);
 void make_callbacks(void);
 void start_session(struct connection *c);
 void set_stream_limit(struct connection *c, uint32_t limit);
