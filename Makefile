@@ -7,7 +7,7 @@ PY = $(VENV)/bin/python
 PYTEST_ARGS ?=
 
 # Targets below stand in relative paths only: make cannot name a file in "My Projects".
-.PHONY: help demo test test-services test-browser lint bench lock clean
+.PHONY: help demo test test-services test-browser drill lint bench bench-peers lock clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -27,6 +27,9 @@ test-browser: $(VENV)/.browser ## the console in Chromium
 	@.ci/browser
 	env -u DATABASE_URL DJANGO_ALLOW_ASYNC_UNSAFE=1 $(PY) -m pytest tests/browser $(PYTEST_ARGS)
 
+drill: $(VENV)/.services ## workers killed, databases cut, providers that misbehave: docs/drills.md
+	.ci/drill $(PY) $(PYTEST_ARGS)
+
 lint: $(VENV)/.lint ## style, types, architecture, migrations
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
@@ -37,9 +40,13 @@ lint: $(VENV)/.lint ## style, types, architecture, migrations
 bench: .venv-bench/.bench ## how fast it is, against h2load; BENCH_DEVICES sets the size
 	.venv-bench/bin/python -m benchmarks
 
+bench-peers: .venv-bench/.bench ## what the same push costs with others: see docs/benchmarks.md
+	.venv-bench/bin/python -m benchmarks.peers
+
 clean: ## remove all that was made here, the demo's data too
 	rm -rf .venv .venv-* .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache \
-		.hypothesis .coverage* htmlcov artifacts benchmarks/build benchmarks/latest.json var
+		.hypothesis .coverage* htmlcov artifacts benchmarks/build benchmarks/latest.json var \
+		benchmarks/peers.json benchmarks/peers/node/*/node_modules
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # A virtual environment that works is kept, one that was interrupted is made anew.

@@ -12,13 +12,20 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group, Permission
 
 from django_push import crypto
+from django_push.counting import count_segment
 from django_push.exceptions import LockedSecret
 from django_push.messages import Environment
-from django_push.models import ApiKey, Application, Credential, Notification
+from django_push.models import ApiKey, Application, Credential, Notification, Segment
 from django_push.providers.base import CredentialFile, get_provider_class
 from django_push.simulator.certificates import Identity, load_identity
 
-__all__ = ["make_application", "make_credentials", "make_draft", "make_staff"]
+__all__ = [
+    "make_application",
+    "make_credentials",
+    "make_draft",
+    "make_segments",
+    "make_staff",
+]
 
 APPLICATION_KEY = "demo"
 KEYS = (
@@ -31,6 +38,10 @@ _COMPOSE = (
     "view_application",
     "view_credential",
     "view_installation",
+    "add_segment",
+    "change_segment",
+    "delete_segment",
+    "view_segment",
     "add_notification",
     "change_notification",
     "view_notification",
@@ -144,6 +155,34 @@ def _holds(credential: Credential, found: CredentialFile) -> bool:
         return credential.pk is not None and credential.account().secret == found.secret
     except LockedSecret:
         return False
+
+
+SEGMENTS: Mapping[str, tuple[str, Mapping[str, object]]] = MappingProxyType(
+    {
+        "pro-iphones": (
+            "Pro on an iPhone",
+            {"device_type": {"$in": ["ios"]}, "attributes.plan": "pro"},
+        ),
+        "german": ("Reads German", {"locale": {"$regex": r"^\Qde\E"}}),
+        "lapsed": (
+            "Not seen for a week",
+            {"last_seen_at": {"$lt": {"$relativeTime": "7 days ago"}}},
+        ),
+    }
+)
+"""Key, name and where."""
+
+
+def make_segments(application: Application) -> None:
+    """Audiences to choose in the composer, each with its number of devices beside it."""
+    for key, (name, where) in SEGMENTS.items():
+        segment, is_new = Segment.objects.get_or_create(
+            application=application,
+            key=key,
+            defaults={"name": name, "audience": {"where": dict(where)}},
+        )
+        if is_new:
+            count_segment(segment)
 
 
 def make_draft(application: Application) -> None:

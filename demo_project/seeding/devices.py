@@ -193,5 +193,5 @@ def _life(chance: random.Random, now: datetime) -> dict[str, Any]:
     if chance.random() < 0.02:
         reasons = Installation.Reason
         reason = chance.choice((reasons.UNREGISTERED, reasons.DEAD, reasons.STALE))
-        life |= {"is_active": False, "inactive_reason": reason.value}
+        life |= {"is_active": False, "inactive_reason": reason.value, "inactive_since": now}
     return life

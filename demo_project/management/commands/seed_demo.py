@@ -11,10 +11,12 @@ from demo_project.seeding.accounts import (
     make_application,
     make_credentials,
     make_draft,
+    make_segments,
     make_staff,
 )
 from demo_project.seeding.devices import make_devices
 from demo_project.seeding.phones import make_phones
+from demo_project.seeding.preferences import make_purposes
 from django_push.models import Application
 
 MARK = "demo_seeded"
@@ -49,8 +51,10 @@ def _seed(installations: int) -> int:
     make_staff()
     application = make_application()
     make_credentials(application)
-    make_phones(application)
     made = make_devices(application, installations)
+    make_purposes(application)
+    make_phones(application)  # the newest devices: a test from the console lights one up
+    make_segments(application)
     make_draft(application)
     if not application.push_settings.get(MARK):
         application.push_settings = {**application.push_settings, MARK: True}
