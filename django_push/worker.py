@@ -87,15 +87,23 @@ class Worker:
         Can be called again: the connections to the providers stay open in between.
         """
         ends, left, self._told = time.monotonic() + seconds, True, True
+        self._rests_until = 0.0
         self.sender.step(0.0)  # learn first which connections have ended since
         while left and time.monotonic() < ends and not self.stopping:
-            left = self.step() or self.is_busy or self._more
+            left = self._look() or self.is_busy or self._more or self._told
+            self.sender.step(self._patience(time.monotonic()) if left else 0.0)
         self._release_plan()
         self.sender.release(timeout=5.0)
         return left
 
     def step(self) -> bool:
         """One round; ``True`` when there was something new to do."""
+        found = self._look()
+        self.sender.step(self._patience(time.monotonic()))
+        return found
+
+    def _look(self) -> bool:
+        """Do what is due, but for the answers; whether there was a batch."""
         now = time.monotonic()
         if now >= self._tick_at:
             self._tick_at = now + TICK
@@ -107,7 +115,6 @@ class Worker:
         found = self._find(now) if self._should_look(now) else False
         if self.plans and not found and (self.sender.wants_more() or now >= self._plan_at):
             self._plan(now)
-        self.sender.step(self._patience(time.monotonic()))
         return found
 
     @property

@@ -73,6 +73,19 @@ def test_each_push_says_its_own_words(application, device, worker):
     assert titles == {one.address: f"Number {n}" for n, one in enumerate(devices)}
 
 
+def test_draining_again_at_once_finds_what_came_in_between(
+    application, device, worker, monkeypatch
+):
+    """Between two looks of its own a worker rests; somebody who asks it to drain has work."""
+    monkeypatch.setattr(embedded, "GAP", 30.0)
+    phone = device("a" * 64)
+    for _ in range(2):
+        history = to(application, phone)
+        assert not worker.drain(10)
+        history.refresh_from_db()
+        assert history.state == "done"
+
+
 def test_a_device_that_changed_hands_gets_only_what_is_not_for_its_old_user(
     application, device, worker
 ):
