@@ -33,7 +33,9 @@ def has_work() -> bool:
     plans = PushHistory.objects.using(alias()).filter(
         Q(plan_until=None) | Q(plan_until__lt=now), plan_after__lte=now, planned_at=None
     )
-    due = PushBatch.objects.using(alias()).filter(claim_at__isnull=False, not_before__lte=now)
+    due = PushBatch.objects.using(alias()).filter(
+        claim_at__isnull=False, settled_at=None, not_before__lte=now
+    )
     return plans.exists() or due.exists()
 
 

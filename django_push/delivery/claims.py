@@ -155,7 +155,8 @@ def _due_at_all(using: str) -> Statement:
 
 def _due_rows(rows: PushBatchQuerySet, now: Any, soon: Any) -> QuerySet[PushBatch, Any]:
     ripe = Q(not_before__lte=now) | Q(rate__isnull=False)
-    rows = rows.filter(ripe, claim_at__isnull=False, not_before__lte=soon)
+    # Of what is claimable nothing is settled; it is said for PostgreSQL's partial index.
+    rows = rows.filter(ripe, claim_at__isnull=False, settled_at=None, not_before__lte=soon)
     columns = ("pk", "history_id", "rate", "crashes", "size")
     return unlocked(rows.order_by("claim_at")).values_list(*columns, DONE)[:MOST]
 

@@ -58,7 +58,7 @@ class PushHistory(models.Model):
     source = models.CharField(_("sent from"), max_length=32, blank=True)
     sent_by = models.CharField(_("sent by"), max_length=191, blank=True)
 
-    plan_after = models.DateTimeField(null=True, db_index=True)
+    plan_after = models.DateTimeField(null=True)
     plan_owner = models.CharField(max_length=64, blank=True)
     plan_until = models.DateTimeField(null=True)
     plan_cursor = models.JSONField(default=dict)
@@ -92,7 +92,9 @@ class PushHistory(models.Model):
         indexes = [
             models.Index(fields=["application", "-id"], name="django_push_hist_app"),
             models.Index(fields=["state", "id"], name="django_push_hist_state"),
+            # On PostgreSQL these two are partial, as are the queue's below: migration 0017.
             models.Index(fields=["finished_at"], name="django_push_hist_ended"),
+            models.Index(fields=["plan_after"], name="django_push_hist_plan"),
         ]
 
     def __str__(self) -> str:
