@@ -25,8 +25,8 @@ def indexes(model) -> dict[str, dict]:
     return {name: each for name, each in found.items() if each["index"] or each["unique"]}
 
 
-COVERING = {"django_push_inst_counted"}
-"""The primary key again, with all that counting reads in it."""
+COVERING = {"django_push_inst_counted", "django_push_hist_open"}
+"""The primary key again, with all that counting reads in it; the states again, of what is open."""
 
 
 REGISTERED = [Installation, Subscription]
