@@ -6,6 +6,7 @@ by one mixin: :class:`~django_push.admin.visibility.VisibleAdmin`.
 
 from .apikey import ApiKeyAdmin
 from .application import ApplicationAdmin
+from .cleanup import CleanUpAdmin
 from .credential import CredentialAdmin
 from .failures import DeliveryFailureAdmin
 from .history import PushHistoryAdmin
@@ -18,6 +19,7 @@ from .user_page import UserDevicesInline
 __all__ = [
     "ApiKeyAdmin",
     "ApplicationAdmin",
+    "CleanUpAdmin",
     "CredentialAdmin",
     "DeliveryFailureAdmin",
     "IdempotencyKeyAdmin",

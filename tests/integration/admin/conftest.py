@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from django_push.models import (
     ApiKey,
     Application,
     ApplicationAccess,
+    CleanUp,
     Credential,
     DeliveryFailure,
     IdempotencyKey,
@@ -134,7 +136,8 @@ def fill(application: Application, mark: str) -> dict[type, Any]:
 def hall(application) -> dict[type, Any]:
     application.name = "HALLMARK"
     application.save()
-    return fill(application, "HALLMARK")
+    night = CleanUp.objects.create(night=date(2026, 11, 1), owner="HALLMARK")
+    return {**fill(application, "HALLMARK"), CleanUp: night}
 
 
 @pytest.fixture
