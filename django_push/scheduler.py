@@ -36,7 +36,8 @@ def has_work() -> bool:
     due = PushBatch.objects.using(alias()).filter(
         claim_at__isnull=False, settled_at=None, not_before__lte=now
     )
-    return plans.exists() or due.exists()
+    # In the queue's order: SQLite takes its index for that alone, and reads the table otherwise.
+    return plans.exists() or bool(due.order_by("claim_at").values_list("pk")[:1])
 
 
 def _finish_left_over() -> None:
