@@ -14,6 +14,7 @@ from playwright.sync_api import Page, expect
 from django_push.models import (
     ApiKey,
     ApplicationAccess,
+    CleanUp,
     Credential,
     Installation,
     Notification,
@@ -76,6 +77,8 @@ PAGES = {
     "segment-delete": "/segment/{segment}/delete/",
     "compose-segments": "/notification/{aimed}/change/",
     "person": "/installation/person/?user=ana",
+    "nights": "/cleanup/",
+    "night": "/cleanup/{night}/change/",
     "keys": "/apikey/",
     "key-add": "/apikey/add/",
     "application": "/application/{application}/change/",
@@ -133,6 +136,7 @@ def rows(given, simulator, application, devices, admin_user) -> dict[str, Any]:
         **clocks(application, devices, tom),
         **segments(application),
         **preferences(application, devices[0]),
+        "night": nights(),
         "draft": draft.pk,
         "unfinished": unfinished.pk,
         "sent": done.notification_id,
@@ -147,6 +151,21 @@ def rows(given, simulator, application, devices, admin_user) -> dict[str, Any]:
         "other_id": devices[1].public_id,
         "application": application.pk,
     }
+
+
+def nights() -> int:
+    """A clean-up that was done, and one that broke off."""
+    three = timezone.now().replace(hour=3, minute=4)
+    report = {"switched_off": 4120, "deleted": 331, "purged": {"PushHistory": 17}}
+    CleanUp.objects.create(night=three.date() - timedelta(days=1), owner="web-2/4711")
+    done = CleanUp.objects.create(
+        night=three.date(),
+        owner="web-1/4242",
+        started_at=three,
+        finished_at=three + timedelta(minutes=2),
+        report=report,
+    )
+    return done.pk
 
 
 def segments(application) -> dict[str, Any]:
