@@ -21,7 +21,10 @@ __all__ = ["CleanUpAdmin"]
 
 @admin.register(CleanUp)
 class CleanUpAdmin(ModelAdmin):
-    """Counts of all applications together: for who works with all of them."""
+    """Counts of all applications together: for who works with all of them.
+
+    Devices not seen for long are switched off, those off for long deleted.
+    """
 
     list_display = ("night", "state", "switched_off", "deleted", "purged", "took")
     list_display_links = ("night",)
@@ -36,7 +39,7 @@ class CleanUpAdmin(ModelAdmin):
         "started_at",
         "finished_at",
         "took",
-        "owner",
+        "worker",
     )
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -61,20 +64,24 @@ class CleanUpAdmin(ModelAdmin):
             return pill("run", _("Under way"))
         return pill("warn", _("Interrupted"))
 
-    @admin.display(description=gettext_lazy("switched off, not seen for long"))
+    @admin.display(description=gettext_lazy("switched off"))
     def switched_off(self, obj: CleanUp) -> str:
         return _devices(obj, "switched_off")
 
-    @admin.display(description=gettext_lazy("deleted, off for long"))
+    @admin.display(description=gettext_lazy("deleted"))
     def deleted(self, obj: CleanUp) -> str:
         return _devices(obj, "deleted")
 
-    @admin.display(description=gettext_lazy("old history deleted"))
+    @admin.display(description=gettext_lazy("old pushes deleted"))
     def purged(self, obj: CleanUp) -> str:
         if obj.finished_at is None:
             return ""
         count = obj.report.get("purged", {}).get("PushHistory", 0)
         return ngettext("%s push", "%s pushes", count) % number(count)
+
+    @admin.display(description=gettext_lazy("worker"))
+    def worker(self, obj: CleanUp) -> str:
+        return obj.owner
 
     @admin.display(description=gettext_lazy("took"))
     def took(self, obj: CleanUp) -> str:
