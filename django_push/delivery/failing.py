@@ -18,9 +18,9 @@ from django.utils import timezone
 from ..conf import alias
 from ..messages import Result, Status
 from ..models import DeliveryFailure, Installation
-from .rows import among, failures, installations, listing
+from .rows import failures, listing
 from .run import Failure, Run
-from .statements import Statement, among_keys, keys, shape
+from .statements import Param, Statement, Update, among_keys, keys, shape
 
 __all__ = ["doomed", "record", "storable", "switch_off"]
 
@@ -69,7 +69,9 @@ def _switch_off_for(reason: str, dead: Sequence[Failure]) -> set[int]:
         if failure.installation in seen and _is_dead(failure, *seen[failure.installation])
     }
     if gone:
-        among(installations(), sorted(gone)).update(**Installation.off(reason, timezone.now()))
+        changes, room = Installation.off(reason, timezone.now()), shape(len(gone))
+        off = _switching_off(alias(), tuple(changes), room)
+        off.run(**changes, **keys(sorted(gone), room))
     return gone
 
 
@@ -79,6 +81,14 @@ def _held(using: str, room: int) -> Statement:
     rows = among_keys(Installation.objects.using(using), room).filter(is_active=True)
     locked = rows.order_by("pk").select_for_update()
     return Statement(locked.values_list("pk", "address", "last_seen_at"))
+
+
+@lru_cache(maxsize=128)
+def _switching_off(using: str, columns: tuple[str, ...], room: int) -> Update:
+    meta = Installation._meta
+    # The stubs also count relations of other models among the fields; these are columns.
+    changes = {name: Param(name, meta.get_field(name)) for name in columns}  # type: ignore[arg-type]
+    return Update(among_keys(Installation.objects.using(using), room), **changes)
 
 
 def _is_dead(failure: Failure, address: str, last_seen_at: datetime) -> bool:

@@ -12,11 +12,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from datetime import timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 from django.db import transaction
-from django.db.models import CharField, F, IntegerField
+from django.db.models import BigIntegerField, CharField, F, IntegerField
 from django.utils import timezone
 
 from ..clock import clock
@@ -208,7 +208,6 @@ def _is_more(run: Run) -> bool:
 
 def _write(run: Run, changes: dict[str, Any]) -> None:
     """Update the batch if it is still ours, and record its failures."""
-    ours = batches().filter(pk=run.batch.pk)
     run.lost = run.lost or not _write_ours([run.batch.pk], run.batch.lease_owner, changes)
     if run.lost:
         return
@@ -217,10 +216,16 @@ def _write(run: Run, changes: dict[str, Any]) -> None:
     if run.failures:
         gone = switch_off(run)
         if gone:
-            ours.update(invalid=F("invalid") + len(gone))
+            _counting_invalid(alias()).run(pk=run.batch.pk, number=len(gone))
         hold_parents([run.batch.history_id])
         record(run, gone)
     queue_departures(run)  # last: devices are locked before pushes, everywhere
+
+
+@cache
+def _counting_invalid(using: str) -> Update:
+    rows = PushBatch.objects.using(using).filter(pk=Param("pk", BigIntegerField()))
+    return Update(rows, invalid=F("invalid") + Param("number", IntegerField()))
 
 
 def _learn(run: Run) -> None:
