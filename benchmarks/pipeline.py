@@ -178,6 +178,7 @@ def work(pk: int, *, together: bool = False) -> WorkerRun:
     from django_push.worker import Worker
 
     statements, worker = Statements(), Worker()
+    worker.spare_the_collector()
     histories = PushHistory.objects.filter(pk=pk)
     if together:
         print("ready", flush=True)

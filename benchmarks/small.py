@@ -164,6 +164,7 @@ def serve() -> dict[str, float]:
     from django_push.worker import Worker
 
     worker, statements, asked = Worker(), Statements(), selectors.DefaultSelector()
+    worker.spare_the_collector()
     asked.register(sys.stdin, selectors.EVENT_READ)
     worker.step()
     print("ready", flush=True)

@@ -5,6 +5,7 @@ Several may run beside each other, on one machine or on many.
 
 from __future__ import annotations
 
+import gc
 import logging
 import time
 from collections import deque
@@ -80,6 +81,16 @@ class Worker:
                 time.sleep(1.0)
                 self._told = True
         self.close()
+
+    @staticmethod
+    def spare_the_collector() -> None:
+        """What is loaded by now stays: Python's garbage collector need not look through it again.
+
+        For a process that is a worker and nothing else, before it begins. A broadcast with dead
+        devices spent an eighth of its CPU on looking through the modules of Django.
+        """
+        gc.collect()
+        gc.freeze()
 
     def drain(self, seconds: float) -> bool:
         """Work until nothing is due or ``seconds`` have passed; ``True`` when work is left.

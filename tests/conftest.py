@@ -21,7 +21,11 @@ def database_emptied_quickly() -> Iterator[None]:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Tell `.ci/run` which tests passed only the second time."""
     again = {report.nodeid for report in terminalreporter.stats.get("rerun", ())}
-    failed = {report.nodeid for report in terminalreporter.stats.get("failed", ())}
+    failed = {
+        report.nodeid
+        for kind in ("failed", "error")
+        for report in terminalreporter.stats.get(kind, ())
+    }
     suite = Path(terminalreporter.config.option.xmlpath or "tests").stem
     if path := os.environ.get("UNSTEADY"):
         with open(path, "a") as names:

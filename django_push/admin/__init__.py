@@ -1,7 +1,8 @@
 """The console: Django's admin, with a composer, a live report and a home page for pushes.
 
 Every row, choice and count that a page shows comes from ``Application.objects.visible_to(user)``,
-by one mixin: :class:`~django_push.admin.visibility.VisibleAdmin`.
+by one mixin: :class:`~django_push.admin.visibility.VisibleAdmin`. The nights are sums of all
+applications, and shown to those who see all.
 """
 
 from .apikey import ApiKeyAdmin

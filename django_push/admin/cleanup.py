@@ -43,9 +43,10 @@ class CleanUpAdmin(ModelAdmin):
     )
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        superuser = getattr(request.user, "is_superuser", False)
-        everybody = superuser or not ApplicationAccess.objects.is_restricted()
-        return everybody and bool(super().has_view_permission(request, obj))
+        if not super().has_view_permission(request, obj):
+            return False  # asked for the sidebar of every page
+        superuser = bool(getattr(request.user, "is_superuser", False))
+        return superuser or not ApplicationAccess.objects.is_restricted()
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -74,9 +75,9 @@ class CleanUpAdmin(ModelAdmin):
 
     @admin.display(description=gettext_lazy("old pushes deleted"))
     def purged(self, obj: CleanUp) -> str:
-        if obj.finished_at is None:
+        if "purged" not in obj.report:
             return ""
-        count = obj.report.get("purged", {}).get("PushHistory", 0)
+        count = obj.report["purged"].get("PushHistory", 0)
         return ngettext("%s push", "%s pushes", count) % number(count)
 
     @admin.display(description=gettext_lazy("worker"))
@@ -91,5 +92,5 @@ class CleanUpAdmin(ModelAdmin):
 
 
 def _devices(obj: CleanUp, name: str) -> str:
-    """Empty while it is not known: the report is written at the end."""
-    return "" if obj.finished_at is None else of_devices(obj.report.get(name, 0))
+    """Empty while it is not known: a report is written by the minute, and at the end."""
+    return of_devices(obj.report[name]) if name in obj.report else ""

@@ -10,15 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
+from typing import Any
 
 from django.db import connections
+from django.db.models import QuerySet
 from django.db.models.constants import OnConflict
 from django.utils import timezone
 
 from ..conf import alias
 from ..messages import Result, Status
 from ..models import DeliveryFailure, Installation
-from .rows import failures, listing
+from .rows import among, failures, installations, listing
 from .run import Failure, Run
 from .statements import Param, Statement, Update, among_keys, keys, shape
 
@@ -26,6 +28,8 @@ __all__ = ["doomed", "record", "storable", "switch_off"]
 
 SEEN_SINCE = timedelta(hours=1)
 """``last_seen_at`` is written hourly: Apple's timestamp must be later by that much to count."""
+FEW = 64
+"""On MariaDB a statement is compiled for each number of devices: only for few is it kept."""
 ALIKE = 4
 """So many failures with the same words are written by a statement of their own."""
 
@@ -61,29 +65,45 @@ def _switch_off_for(reason: str, dead: Sequence[Failure]) -> set[int]:
     if not dead:
         return set()
     pks = sorted(failure.installation for failure in dead)
-    room = shape(len(pks))
-    seen = {row[0]: row[1:] for row in _held(alias(), room).fetch(**keys(pks, room))}
+    seen = {pk: said for pk, *said in _hold(pks)}
     gone = {
         failure.installation
         for failure in dead
         if failure.installation in seen and _is_dead(failure, *seen[failure.installation])
     }
     if gone:
-        changes, room = Installation.off(reason, timezone.now()), shape(len(gone))
-        off = _switching_off(alias(), tuple(changes), room)
-        off.run(**changes, **keys(sorted(gone), room))
+        _write_off(sorted(gone), Installation.off(reason, timezone.now()))
     return gone
 
 
-@lru_cache(maxsize=128)
-def _held(using: str, room: int) -> Statement:
-    """Locked, in one order for all workers: a device that registers again meanwhile waits."""
-    rows = among_keys(Installation.objects.using(using), room).filter(is_active=True)
-    locked = rows.order_by("pk").select_for_update()
-    return Statement(locked.values_list("pk", "address", "last_seen_at"))
+def _hold(pks: Sequence[int]) -> list[tuple[Any, ...]]:
+    """Lock those that are on, in one order for all workers: a device that registers again waits."""
+    room = shape(len(pks))
+    if room > FEW:
+        return list(_locked(among(installations(), pks)))
+    return _holding(alias(), room).fetch(**keys(pks, room))
 
 
-@lru_cache(maxsize=128)
+def _locked(rows: QuerySet[Installation]) -> QuerySet[Installation, tuple[Any, ...]]:
+    locked = rows.filter(is_active=True).order_by("pk").select_for_update()
+    return locked.values_list("pk", "address", "last_seen_at")
+
+
+@lru_cache(maxsize=FEW)
+def _holding(using: str, room: int) -> Statement:
+    return Statement(_locked(among_keys(Installation.objects.using(using), room)))
+
+
+def _write_off(pks: Sequence[int], changes: dict[str, Any]) -> None:
+    room = shape(len(pks))
+    if room > FEW:
+        among(installations(), pks).update(**changes)
+    else:
+        off = _switching_off(alias(), tuple(changes), room)
+        off.run(**changes, **keys(pks, room))
+
+
+@lru_cache(maxsize=2 * FEW)
 def _switching_off(using: str, columns: tuple[str, ...], room: int) -> Update:
     meta = Installation._meta
     # The stubs also count relations of other models among the fields; these are columns.

@@ -12,11 +12,13 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import date, timedelta
+from typing import Any
 
 from django.db import close_old_connections, connections
-from django.db.models import Q, QuerySet
+from django.db.models import DateTimeField, Q, QuerySet, Value
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.dateparse import parse_time
 
@@ -52,21 +54,20 @@ def clean_up(owner: str = "", stopped: Callable[[], bool] = lambda: False) -> bo
     today, owner = timezone.localdate(), owner or worker_name()
     if not _claim(today, owner):
         return False
-    pruned, purged = Pruned(), Counter[str]()
+    pruned, purged = _so_far(today)
     renewed = began = time.monotonic()
     for steps in (prune(pruned), purge(purged)):
         chunk = time.monotonic()
         for _ in steps:
             if stopped():
-                _mine(today, owner).update(lease_until=None)
+                _mine(today, owner).update(lease_until=None, report=_report(pruned, purged))
                 return False
-            renewed = _renew(today, owner, renewed)
+            renewed = _renew(today, owner, renewed, _report(pruned, purged))
             if not renewed:
                 return False
             time.sleep(min(time.monotonic() - chunk, REST))
             chunk = time.monotonic()
-    report = {**asdict(pruned), "purged": dict(purged)}
-    now = clock(alias()).now()
+    report, now = _report(pruned, purged), clock(alias()).now()
     _mine(today, owner).update(finished_at=now, lease_until=None, report=report)
     rows_of(CleanUp).filter(night__lt=today - KEPT).delete()
     logger.info("Cleaned up in %.1f s: %s", time.monotonic() - began, report)
@@ -82,15 +83,28 @@ def _claim(today: date, owner: str) -> bool:
     nights.bulk_create([CleanUp(night=today)], ignore_conflicts=True)
     free = Q(lease_until=None) | Q(lease_until__lt=now)
     open_ = nights.filter(free, night=today, finished_at=None)
-    return bool(open_.update(owner=owner, lease_until=now + LEASE, started_at=now))
+    began = Coalesce("started_at", Value(now, output_field=DateTimeField()))
+    return bool(open_.update(owner=owner, lease_until=now + LEASE, started_at=began))
 
 
-def _renew(today: date, owner: str, renewed: float) -> float:
+def _so_far(today: date) -> tuple[Pruned, Counter[str]]:
+    """What was done this night by those who did not come to its end."""
+    done: dict[str, Any] = rows_of(CleanUp).values_list("report", flat=True).get(night=today)
+    counts = {each.name: done.get(each.name, 0) for each in fields(Pruned)}
+    return Pruned(**counts), Counter(done.get("purged", {}))
+
+
+def _report(pruned: Pruned, purged: Counter[str]) -> dict[str, Any]:
+    return {**asdict(pruned), "purged": dict(purged)}
+
+
+def _renew(today: date, owner: str, renewed: float, report: dict[str, Any]) -> float:
     """When the lease was renewed last; 0 when it is ours no more."""
     if time.monotonic() - renewed < RENEWED:
         return renewed
     until = clock(alias()).now() + LEASE
-    return time.monotonic() if _mine(today, owner).update(lease_until=until) else 0.0
+    ours = _mine(today, owner).update(lease_until=until, report=report)
+    return time.monotonic() if ours else 0.0
 
 
 def _mine(today: date, owner: str) -> QuerySet[CleanUp]:

@@ -80,9 +80,9 @@ def test_kills_lose_and_double_nothing(
 
 
 def kill_in_the_middle(process: LoggedProcess, dice: Random) -> None:
-    before = Installation.objects.count()
-    wait_until(lambda: Installation.objects.count() > before or process.poll() is not None)
-    time.sleep(dice.uniform(0.0, 0.6))
+    enough = Installation.objects.count() + dice.randrange(1, DEVICES // KILLS - 1_500)
+    wait_until(lambda: Installation.objects.count() >= enough or process.poll() is not None)
+    time.sleep(dice.uniform(0.0, 0.05))
     assert process.poll() is None, f"it ended before the kill:\n{process.output}"
     process.kill()
     process.wait()

@@ -79,6 +79,7 @@ class Command(BaseCommand):
 
     def _work(self, beat: Callable[[], None]) -> None:
         worker = Worker()
+        worker.spare_the_collector()
         signal.signal(signal.SIGTERM, worker.stop)
         signal.signal(signal.SIGINT, worker.stop)
         self.stdout.write(f"Push worker {worker.name} is ready.")
