@@ -50,8 +50,12 @@ def test_who_is_stopped_leaves_the_rest_to_the_next_at_once(seen, monkeypatch):
     asked = iter([False, True])
     assert clean_up("first", stopped=lambda: next(asked)) is False
     assert Installation.objects.filter(is_active=False).count() == 4
+    first = CleanUp.objects.get()
+    assert first.report["switched_off"] == 4
     assert clean_up("second") is True
     assert not Installation.objects.filter(is_active=True).exists()
+    second = CleanUp.objects.get()
+    assert (second.report["switched_off"], second.started_at) == (6, first.started_at)
 
 
 def test_who_lost_the_lease_stops(seen, monkeypatch):
