@@ -22,7 +22,7 @@ from ..messages import Result, Status
 from ..models import DeliveryFailure, Installation
 from .rows import among, failures, installations, listing
 from .run import Failure, Run
-from .statements import Param, Statement, Update, among_keys, keys, shape
+from .statements import Statement, Update, among_keys, keys, params, shape
 
 __all__ = ["doomed", "record", "storable", "switch_off"]
 
@@ -105,10 +105,8 @@ def _write_off(pks: Sequence[int], changes: dict[str, Any]) -> None:
 
 @lru_cache(maxsize=2 * FEW)
 def _switching_off(using: str, columns: tuple[str, ...], room: int) -> Update:
-    meta = Installation._meta
-    # The stubs also count relations of other models among the fields; these are columns.
-    changes = {name: Param(name, meta.get_field(name)) for name in columns}  # type: ignore[arg-type]
-    return Update(among_keys(Installation.objects.using(using), room), **changes)
+    rows = among_keys(Installation.objects.using(using), room)
+    return Update(rows, **params(Installation, columns))
 
 
 def _is_dead(failure: Failure, address: str, last_seen_at: datetime) -> bool:

@@ -21,7 +21,7 @@ from ..conf import alias
 from ..models import Credential, PushBatch, PushHistory, State
 from ..signals import push_finished
 from .rows import batches, failures, histories
-from .statements import Param, Statement, Update, among_keys, keys, shape
+from .statements import Param, Statement, Update, among_keys, keys, params, shape
 
 __all__ = ["fail_push", "finish"]
 
@@ -107,13 +107,10 @@ def _end(found: Sequence[Ready], name: str) -> tuple[int, set[int]]:
 
 @lru_cache(maxsize=128)
 def _ending(using: str, columns: tuple[str, ...], room: int) -> Update:
-    meta = PushHistory._meta
     written = ("finished_at", "plan_owner", *columns)
-    # The stubs also count relations of other models among the fields; these are columns.
-    changes = {name: Param(name, meta.get_field(name)) for name in written}  # type: ignore[arg-type]
     rows = among_keys(PushHistory.objects.using(using), room)
     same = rows.filter(state=Param("was", CharField()), open_batches=0, finished_at=None)
-    return Update(same, **changes)
+    return Update(same, **params(PushHistory, written))
 
 
 class _Sums:

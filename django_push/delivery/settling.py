@@ -31,7 +31,7 @@ from .ledger import Mark
 from .planning import AGEING
 from .rows import among, batches, histories, hold, hold_parents, hold_pushes, installations
 from .run import Run
-from .statements import Param, Update, among_keys, keys, shape
+from .statements import Param, Update, among_keys, keys, params, shape
 
 __all__ = ["checkpoint", "pause_credential", "settle", "tell"]
 
@@ -109,11 +109,9 @@ def _settle_together(runs: Sequence[Run]) -> set[int]:
 @lru_cache(maxsize=128)
 def _writing(using: str, columns: tuple[str, ...], room: int) -> Update:
     """``columns`` of batches that are still this owner's."""
-    meta = PushBatch._meta
-    # get_field may name a relation too; these are plain columns.
-    changes = {name: Param(name, meta.get_field(name)) for name in columns}  # type: ignore[arg-type]
     rows = among_keys(PushBatch.objects.using(using), room)
-    return Update(rows.filter(lease_owner=Param("owner", CharField()), settled_at=None), **changes)
+    ours = rows.filter(lease_owner=Param("owner", CharField()), settled_at=None)
+    return Update(ours, **params(PushBatch, columns))
 
 
 def _write_ours(pks: Sequence[int], owner: str, changes: dict[str, Any]) -> int:

@@ -31,6 +31,7 @@ __all__ = [
     "insert",
     "insert_values",
     "keys",
+    "params",
     "shape",
 ]
 
@@ -50,6 +51,12 @@ class Param(Expression):
 
     def value(self, values: dict[str, Any], connection: BaseDatabaseWrapper) -> Any:
         return self.output_field.get_db_prep_value(values[self.name], connection)
+
+
+def params(model: type[Model], columns: Iterable[str]) -> dict[str, Any]:
+    """A :class:`Param` for each of ``columns``, as :class:`Update` takes its changes."""
+    # The stubs also count relations of other models among the fields; these are columns.
+    return {name: Param(name, model._meta.get_field(name)) for name in columns}  # type: ignore[arg-type]
 
 
 class _Compiled:
