@@ -1,5 +1,6 @@
 """Settings of the process whose console is measured: Django's admin and nothing beside it."""
 
+# Settings are module variables: who changes a few takes over all others.
 from benchmarks.settings import *  # noqa: F403
 from benchmarks.settings import INSTALLED_APPS as _APPS
 

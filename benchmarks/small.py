@@ -15,7 +15,7 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -96,11 +96,10 @@ def _times(*, broadcast: bool) -> list[float]:
     with _served() as (worker, server):
         if broadcast:
             _together([[*ME, "submit", CROWD, "1", "crowd"]])
-            while server.counters().requests == 0:
-                time.sleep(0.01)
+            _until(lambda: server.counters().requests > 0)
         (said,) = _together([[*ME, "submit", KEY, number, "pace"]])
-        while len(came := server.counters().marked_at) < len(said["called_at"]):
-            time.sleep(0.05)
+        _until(lambda: len(server.counters().marked_at) >= len(said["called_at"]))
+        came = server.counters().marked_at
         _end(worker)
     return [(came[mark] - called) * 1000 for mark, called in said["called_at"].items()]
 
@@ -131,6 +130,15 @@ def _together(commands: list[list[str]]) -> list[dict[str, Any]]:
     if any(process.returncode for process in started):
         raise BenchmarkError("A process that submits has failed.")
     return [json.loads(output) for output in outputs]
+
+
+def _until(arrived: Callable[[], bool]) -> None:
+    """Look every 20 ms; raises BenchmarkError after a minute: a push is lost, or nobody sends."""
+    ends = time.monotonic() + 60
+    while not arrived():
+        if time.monotonic() > ends:
+            raise BenchmarkError("Not all pushes arrived within a minute.")
+        time.sleep(0.02)
 
 
 def _wait_for(number: int, server: Server) -> float:
