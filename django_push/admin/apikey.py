@@ -25,6 +25,7 @@ _SHOWN_ONCE = "_push_new_key"
 """Where the value travels from saving to the page, within one request."""
 
 
+# Generic in the stubs only: at run time ModelForm takes no parameter.
 class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]
     given = forms.CharField(
         label=gettext_lazy("Existing key"),

@@ -35,7 +35,6 @@ MANAGED = {*TEXTS, "badge", "badge_increment", "data", "mutable_content"}
 """What the form writes into ``content``; everything else in it is kept."""
 
 
-# Django's own ModelForm takes no type argument when it runs.
 # Forms are generic in the stubs only: at run time ModelForm takes no parameter.
 class ComposeForm(forms.ModelForm, AudienceForm, ScheduleForm, PurposeForm):  # type: ignore[type-arg]
     title = text(gettext_lazy("Title"), **{"data-preview": "title"})
@@ -129,7 +128,6 @@ class ComposeForm(forms.ModelForm, AudienceForm, ScheduleForm, PurposeForm):  # 
         super().__init__(*args, **kwargs)
         instance = self.instance
         self.fields["name"].widget = wide()
-        # A ChoiceField, which the stubs' plain Field does not say.
         # The stubs know a Field there, not the ChoiceField that it is.
         self.fields["give_up"].choices = give_up_choices(instance.time_to_live)  # type: ignore[attr-defined]
         for name, value in {**_initial(instance), **self.initial}.items():

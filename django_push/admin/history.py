@@ -108,6 +108,7 @@ class PushHistoryAdmin(ReadOnly):
     ) -> HttpResponse:
         history = self.get_object(request, unquote(object_id))
         if history is None:
+            # Django's own answer to a stale link; it is not in the stubs.
             return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined,no-any-return]
         if not self.has_view_permission(request, history):
             raise PermissionDenied

@@ -256,7 +256,6 @@ class NotificationAdmin(VisibleAdmin):
 
     def _is_gone(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Back to the first page with a word, as Django's own views do."""
-        # Django's method for it is private, and the stubs do not know it.
         # Django's own answer to a stale link; it is not in the stubs.
         answer: HttpResponse = self._get_obj_does_not_exist_redirect(  # type: ignore[attr-defined]
             request, self.opts, object_id

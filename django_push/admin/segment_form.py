@@ -44,7 +44,6 @@ def as_json(audience: Any) -> str:
     return orjson.dumps(audience, option=orjson.OPT_INDENT_2).decode()
 
 
-# Django's own ModelForm takes no type argument when it runs.
 # Generic in the stubs only: at run time ModelForm takes no parameter.
 class SegmentForm(forms.ModelForm):  # type: ignore[type-arg]
     mode = forms.CharField(required=False, widget=forms.HiddenInput)

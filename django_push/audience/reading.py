@@ -84,6 +84,7 @@ def _read_lookup(value: object, at: str) -> Any:
 def _read_lookup_value(value: object, at: str) -> str | int | float | bool:
     is_number = isinstance(value, int | float) and -_BEYOND < value < _BEYOND
     if is_number or (isinstance(value, str) and "\x00" not in value):
+        # True of what ``is_number`` says, which mypy does not follow.
         return value  # type: ignore[return-value]
     text = _("A lookup compares with a text, a number, true or false, or a list of them.")
     raise InvalidPush(text, code="wrong_type", field=at)
